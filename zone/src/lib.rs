@@ -1,1 +1,22 @@
-//! placeholder
+//! What crosses the queue, and the arithmetic on it. No clock, no I/O, no AWS.
+//!
+//! Read in this order:
+//! - [`name`], [`serial`], [`rrset`], [`rdata`]: the words of DNS.
+//! - [`zone`]: a set of RRsets in canonical form, the only form there is here, and its ZONEMD digest.
+//! - [`snapshot`]: a zone as compact octets; the format is written down in `docs/snapshot-format.md`.
+//! - [`message`]: a snapshot on its way from relay to worker.
+//! - [`presentation`]: a zone as a zone file.
+
+pub mod name;
+
+pub mod rdata;
+pub mod rrset;
+pub mod serial;
+
+pub mod zone;
+
+pub use name::{Name, NameError, NameRef};
+pub use rrset::{Rrset, Rtype};
+pub use serial::Serial;
+
+pub use zone::{Digest, Limits, Soa, Zone, ZoneBuilder, ZoneError};

@@ -1,0 +1,416 @@
+//! A zone: a set of RRsets in canonical form and order.
+//!
+//! All octets of a zone stand in one buffer, and a record is sixteen octets that point into it. A million records come to
+//! some tens of megabytes that way, and to no allocation each. The only way to a [`Zone`] is [`ZoneBuilder::build`], so
+//! what it promises holds for every zone there is: sorted (RFC 4034 §6.1), no record twice (RFC 2181 §5), one TTL for each
+//! RRset (RFC 2181 §5.2), every owner within the apex, one SOA and that at the apex.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha384};
+
+use crate::name::{Name, NameRef};
+use crate::rdata::{self, RdataError, Value};
+use crate::rrset::{Record, Rrset, Rtype};
+use crate::serial::Serial;
+
+/// The largest TTL (RFC 2181 §8).
+pub const MAX_TTL: u32 = (1 << 31) - 1;
+
+/// What a zone may come to, so that a primary gone wild cannot take the memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records of all types, duplicates counted.
+    pub records: usize,
+    /// Octets of owners and RDATA as they are kept; at most [`Limits::MAX_OCTETS`].
+    pub octets: usize,
+}
+
+impl Limits {
+    /// More than a 32-bit offset reaches cannot be asked for.
+    pub const MAX_OCTETS: usize = u32::MAX as usize;
+}
+
+impl Default for Limits {
+    /// A million records, 256 MiB.
+    fn default() -> Self {
+        Self { records: 1_000_000, octets: 256 << 20 }
+    }
+}
+
+const _: () = assert!(Limits::MAX_OCTETS >= 256 << 20);
+
+/// A zone at one serial.
+#[derive(Clone)]
+pub struct Zone {
+    apex: Name,
+    soa: Soa,
+    octets: Vec<u8>,
+    records: Vec<Record>,
+}
+
+/// What the SOA of a zone says (RFC 1035 §3.3.13). Times in seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soa {
+    /// The primary's name.
+    pub mname: Name,
+    /// The mailbox of who is responsible, as a name.
+    pub rname: Name,
+    /// The version of the zone.
+    pub serial: Serial,
+    /// Until the next look at the primary.
+    pub refresh: u32,
+    /// Until the next look after a failed one.
+    pub retry: u32,
+    /// Until a zone that could not be refreshed is no longer valid.
+    pub expire: u32,
+    /// The TTL of negative answers (RFC 2308 §4).
+    pub minimum: u32,
+}
+
+impl Soa {
+    /// Reads uncompressed RDATA.
+    pub fn from_rdata(rdata: &[u8]) -> Result<Self, RdataError> {
+        let fields = rdata::fields(Rtype::SOA).unwrap_or(&[]);
+        match rdata::values(fields, rdata)?.as_slice() {
+            [
+                Value::Name(mname),
+                Value::Name(rname),
+                Value::Number(serial),
+                Value::Number(refresh),
+                Value::Number(retry),
+                Value::Number(expire),
+                Value::Number(minimum),
+            ] => Ok(Self {
+                mname: mname.to_name(),
+                rname: rname.to_name(),
+                serial: Serial(*serial),
+                refresh: *refresh,
+                retry: *retry,
+                expire: *expire,
+                minimum: *minimum,
+            }),
+            _ => Err(RdataError::CutShort),
+        }
+    }
+}
+
+/// The digest of a zone's data: ZONEMD's scheme SIMPLE with SHA-384 (RFC 8976 §3.3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest(pub [u8; 48]);
+
+/// Why records do not make a zone.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ZoneError {
+    /// No SOA at the apex.
+    #[error("zone {0} has no SOA at its apex")]
+    NoSoa(Name),
+    /// Two SOAs at the apex that differ.
+    #[error("zone {0} has more than one SOA at its apex")]
+    SeveralSoas(Name),
+    /// A SOA below the apex: the start of another zone, here by mistake.
+    #[error("zone {apex} holds a SOA at {owner}, below its apex")]
+    SoaBelowApex {
+        /// The zone.
+        apex: Name,
+        /// Where the SOA is.
+        owner: Name,
+    },
+    /// The SOA's RDATA does not read.
+    #[error("the SOA of zone {apex} is malformed: {error}")]
+    BadSoa {
+        /// The zone.
+        apex: Name,
+        /// What is wrong with it.
+        error: RdataError,
+    },
+    /// An owner that is not the apex or below it.
+    #[error("zone {apex} was given a record of {owner}, which is outside it")]
+    OutsideZone {
+        /// The zone.
+        apex: Name,
+        /// The stray owner.
+        owner: Name,
+    },
+    /// A type that only queries and messages have.
+    #[error("zone {apex} was given a record of type {rtype} at {owner}: not a type of data (RFC 6895 §3.1)")]
+    MetaType {
+        /// The zone.
+        apex: Name,
+        /// The owner of the record.
+        owner: Name,
+        /// The type.
+        rtype: Rtype,
+    },
+    /// More records than allowed.
+    #[error("zone {apex} has more than {limit} records")]
+    TooManyRecords {
+        /// The zone.
+        apex: Name,
+        /// [`Limits::records`].
+        limit: usize,
+    },
+    /// More octets than allowed.
+    #[error("zone {apex} has more than {limit} octets of owners and RDATA")]
+    TooManyOctets {
+        /// The zone.
+        apex: Name,
+        /// [`Limits::octets`].
+        limit: usize,
+    },
+    /// RDATA of more than 65,535 octets.
+    #[error("zone {apex} was given RDATA of more than 65,535 octets at {owner}")]
+    RdataTooLong {
+        /// The zone.
+        apex: Name,
+        /// The owner of the record.
+        owner: Name,
+    },
+}
+
+impl Zone {
+    /// The name of the zone.
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// What its SOA says.
+    pub fn soa(&self) -> &Soa {
+        &self.soa
+    }
+
+    /// The SOA's serial.
+    pub fn serial(&self) -> Serial {
+        self.soa.serial
+    }
+
+    /// How many records it has, the SOA among them.
+    pub fn record_count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Its RRsets in canonical order: by owner (RFC 4034 §6.1), then by type.
+    pub fn rrsets(&self) -> impl Iterator<Item = Rrset<'_>> {
+        self.records
+            .chunk_by(|a, b| {
+                a.rtype == b.rtype && (a.owner_at == b.owner_at || a.owner(&self.octets) == b.owner(&self.octets))
+            })
+            .map(|records| Rrset { octets: &self.octets, records })
+    }
+
+    /// The RRset of an owner and a type.
+    pub fn get(&self, owner: NameRef<'_>, rtype: Rtype) -> Option<Rrset<'_>> {
+        let wanted = (owner, rtype);
+        let key = |record: &Record| (record.owner(&self.octets), record.rtype);
+        let start = self.records.partition_point(|record| key(record) < wanted);
+        let count = self.records[start..].partition_point(|record| key(record) == wanted);
+        (count > 0).then(|| Rrset { octets: &self.octets, records: &self.records[start..start + count] })
+    }
+
+    /// The digest of everything in it, as a ZONEMD record would hold it (RFC 8976 §3.3.1): the records in canonical order
+    /// and wire form, but for ZONEMD records at the apex and the signature over them.
+    pub fn digest(&self) -> Digest {
+        const CLASS_IN: [u8; 2] = [0, 1];
+        const TYPE_COVERED: usize = 2;
+        let mut hash = Sha384::new();
+        let mut buffer = Vec::with_capacity(64 << 10);
+        for record in &self.records {
+            let owner = record.owner(&self.octets);
+            let rdata = record.rdata(&self.octets);
+            let covers_zonemd = || rdata.get(..TYPE_COVERED) == Some(&Rtype::ZONEMD.0.to_be_bytes()[..]);
+            if owner == self.apex.by_ref()
+                && (record.rtype == Rtype::ZONEMD || (record.rtype == Rtype::RRSIG && covers_zonemd()))
+            {
+                continue;
+            }
+            buffer.extend_from_slice(owner.as_wire());
+            buffer.extend_from_slice(&record.rtype.0.to_be_bytes());
+            buffer.extend_from_slice(&CLASS_IN);
+            buffer.extend_from_slice(&record.ttl.to_be_bytes());
+            buffer.extend_from_slice(&record.rdata_len.to_be_bytes());
+            buffer.extend_from_slice(rdata);
+            if buffer.len() >= 32 << 10 {
+                hash.update(&buffer);
+                buffer.clear();
+            }
+        }
+        hash.update(&buffer);
+        Digest(hash.finalize().into())
+    }
+}
+
+impl PartialEq for Zone {
+    fn eq(&self, other: &Self) -> bool {
+        self.apex == other.apex && self.records.len() == other.records.len() && self.rrsets().eq(other.rrsets())
+    }
+}
+
+impl Eq for Zone {}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Zone({} serial {}, {} records)", self.apex, self.serial(), self.record_count())
+    }
+}
+
+/// Takes records in any order and makes a [`Zone`] of them.
+#[derive(Debug)]
+pub struct ZoneBuilder {
+    apex: Name,
+    limits: Limits,
+    octets: Vec<u8>,
+    records: Vec<Record>,
+}
+
+/// A zone, and what had to be evened out to make it one.
+#[derive(Debug)]
+pub struct Built {
+    /// The zone.
+    pub zone: Zone,
+    /// RRsets whose records had different TTLs: all have the lowest now (RFC 2181 §5.2).
+    pub uneven_ttls: Vec<(Name, Rtype)>,
+}
+
+impl ZoneBuilder {
+    /// An empty one.
+    pub fn new(apex: Name, limits: Limits) -> Self {
+        let limits = Limits { octets: limits.octets.min(Limits::MAX_OCTETS), ..limits };
+        Self { apex, limits, octets: Vec::new(), records: Vec::new() }
+    }
+
+    /// Takes a record that stands in canonical form already.
+    pub fn push(&mut self, owner: NameRef<'_>, rtype: Rtype, ttl: u32, rdata: &[u8]) -> Result<(), ZoneError> {
+        self.push_with(owner, rtype, ttl, |out| {
+            out.extend_from_slice(rdata);
+            Ok(())
+        })
+    }
+
+    /// Takes a record whose canonical RDATA `write` appends to a buffer. `write` may only append.
+    pub fn push_with<E: From<ZoneError>>(
+        &mut self,
+        owner: NameRef<'_>,
+        rtype: Rtype,
+        ttl: u32,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.records.len() == self.limits.records {
+            return Err(ZoneError::TooManyRecords { apex: self.apex.clone(), limit: self.limits.records }.into());
+        }
+        if rtype.is_meta() {
+            return Err(ZoneError::MetaType { apex: self.apex.clone(), owner: owner.to_name(), rtype }.into());
+        }
+        // Records of one owner mostly come together: they share its octets, and it was checked once.
+        let known = self.records.last().filter(|last| last.owner(&self.octets) == owner).map(|last| last.owner_at);
+        if known.is_none() && !owner.is_within(self.apex.by_ref()) {
+            return Err(ZoneError::OutsideZone { apex: self.apex.clone(), owner: owner.to_name() }.into());
+        }
+        let begun = self.octets.len();
+        if known.is_none() {
+            self.octets.extend(owner.as_wire().iter().map(u8::to_ascii_lowercase));
+        }
+        let rdata_at = self.octets.len();
+        let written = write(&mut self.octets).and_then(|()| Ok(self.measure(owner, begun, rdata_at)?));
+        let (owner_at, rdata_at, rdata_len) = written.inspect_err(|_| self.octets.truncate(begun))?;
+        // RFC 2181 §8: a TTL with its first bit set is taken as zero.
+        let ttl = if ttl > MAX_TTL { 0 } else { ttl };
+        self.records.push(Record { owner_at: known.unwrap_or(owner_at), rdata_at, ttl, rtype, rdata_len });
+        Ok(())
+    }
+
+    fn measure(&self, owner: NameRef<'_>, begun: usize, rdata_at: usize) -> Result<(u32, u32, u16), ZoneError> {
+        if self.octets.len() > self.limits.octets {
+            return Err(ZoneError::TooManyOctets { apex: self.apex.clone(), limit: self.limits.octets });
+        }
+        let rdata_len = u16::try_from(self.octets.len() - rdata_at)
+            .map_err(|_| ZoneError::RdataTooLong { apex: self.apex.clone(), owner: owner.to_name() })?;
+        let offset = |at| {
+            u32::try_from(at)
+                .map_err(|_| ZoneError::TooManyOctets { apex: self.apex.clone(), limit: self.limits.octets })
+        };
+        Ok((offset(begun)?, offset(rdata_at)?, rdata_len))
+    }
+
+    /// How many records it holds, duplicates counted.
+    pub fn record_count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Makes the zone.
+    pub fn build(self) -> Result<Built, ZoneError> {
+        let Self { apex, octets, mut records, .. } = self;
+        // Primaries send in canonical order or close to it, which the standard library's sort notices.
+        records.sort_by(|a, b| {
+            let owners = if a.owner_at == b.owner_at {
+                std::cmp::Ordering::Equal
+            } else {
+                a.owner(&octets).cmp(&b.owner(&octets))
+            };
+            owners.then(a.rtype.cmp(&b.rtype)).then_with(|| a.rdata(&octets).cmp(b.rdata(&octets)))
+        });
+        let mut uneven_ttls = Vec::new();
+        for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner(&octets) == b.owner(&octets)) {
+            let lowest = rrset.iter().map(|record| record.ttl).min().unwrap_or(0);
+            if rrset.iter().any(|record| record.ttl != lowest) {
+                rrset.iter_mut().for_each(|record| record.ttl = lowest);
+                uneven_ttls.push((rrset[0].owner(&octets).to_name(), rrset[0].rtype));
+            }
+        }
+        // Sorted, so what is alike is adjacent, but for its place in the octets.
+        records.dedup_by(|a, b| {
+            a.rtype == b.rtype && a.rdata(&octets) == b.rdata(&octets) && a.owner(&octets) == b.owner(&octets)
+        });
+        let soa = only_soa(&apex, &octets, &records)?;
+        Ok(Built { zone: Zone { apex, soa, octets, records }, uneven_ttls })
+    }
+}
+
+fn only_soa(apex: &Name, octets: &[u8], records: &[Record]) -> Result<Soa, ZoneError> {
+    let mut found = None;
+    for record in records.iter().filter(|record| record.rtype == Rtype::SOA) {
+        let owner = record.owner(octets);
+        if owner != apex.by_ref() {
+            return Err(ZoneError::SoaBelowApex { apex: apex.clone(), owner: owner.to_name() });
+        }
+        let soa =
+            Soa::from_rdata(record.rdata(octets)).map_err(|error| ZoneError::BadSoa { apex: apex.clone(), error })?;
+        if found.replace(soa).is_some() {
+            return Err(ZoneError::SeveralSoas(apex.clone()));
+        }
+    }
+    found.ok_or_else(|| ZoneError::NoSoa(apex.clone()))
+}
+
+impl fmt::Display for Digest {
+    /// In hexadecimal, lower case.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not 96 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is 96 hexadecimal digits (SHA-384)")]
+pub struct BadDigest;
+
+impl std::str::FromStr for Digest {
+    type Err = BadDigest;
+    fn from_str(text: &str) -> Result<Self, BadDigest> {
+        let mut digest = [0; 48];
+        let pairs = text.as_bytes().chunks_exact(2);
+        if text.len() != 2 * digest.len() {
+            return Err(BadDigest);
+        }
+        for (octet, pair) in digest.iter_mut().zip(pairs) {
+            let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            *octet = digit(pair[0]).zip(digit(pair[1])).map(|(high, low)| high << 4 | low).ok_or(BadDigest)?;
+        }
+        Ok(Self(digest))
+    }
+}
