@@ -7,16 +7,17 @@
 //! - [`message`]: a snapshot on its way from relay to worker.
 //! - [`presentation`]: a zone as a zone file.
 
+pub mod message;
 pub mod name;
-
+pub mod presentation;
 pub mod rdata;
 pub mod rrset;
 pub mod serial;
-
+pub mod snapshot;
 pub mod zone;
 
 pub use name::{Name, NameError, NameRef};
 pub use rrset::{Rrset, Rtype};
 pub use serial::Serial;
-
+pub use snapshot::Snapshot;
 pub use zone::{Digest, Limits, Soa, Zone, ZoneBuilder, ZoneError};

@@ -352,7 +352,9 @@ impl ZoneBuilder {
         for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner(&octets) == b.owner(&octets)) {
             let lowest = rrset.iter().map(|record| record.ttl).min().unwrap_or(0);
             if rrset.iter().any(|record| record.ttl != lowest) {
-                rrset.iter_mut().for_each(|record| record.ttl = lowest);
+                for record in rrset.iter_mut() {
+                    record.ttl = lowest;
+                }
                 uneven_ttls.push((rrset[0].owner(&octets).to_name(), rrset[0].rtype));
             }
         }

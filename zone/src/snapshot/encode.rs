@@ -1,0 +1,207 @@
+//! From a zone to octets.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+
+use zstd::stream::write::Encoder;
+
+use super::columns::{APEX_FOLLOWS, Spread, push_number, spreads};
+use super::{Form, section};
+use crate::name::NameRef;
+use crate::rdata;
+use crate::rrset::Rrset;
+use crate::zone::Zone;
+
+/// zstd's default: on the reference zone level 9 saves 2 % more for three times the time.
+const LEVEL: i32 = 3;
+
+/// Appends the length of the body and its frame to `out`.
+pub(super) fn write(zone: &Zone, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+    let columns = Columns::of(zone).in_order();
+
+    let mut prefixed = Vec::with_capacity(columns.len());
+    let mut contents = zone.apex().as_wire().len();
+    for column in &columns {
+        let mut length = Vec::with_capacity(5);
+        push_number(&mut length, column.len());
+        contents += length.len() + column.len();
+        prefixed.push((length, column));
+    }
+    let mut head = Vec::with_capacity(32);
+    push_number(&mut head, section::ZONE);
+    push_number(&mut head, contents);
+    let body = head.len() + contents;
+    head.extend_from_slice(zone.apex().as_wire());
+
+    push_number(&mut out, body);
+    let mut frame = Encoder::new(out, LEVEL)?;
+    frame.set_pledged_src_size(u64::try_from(body).ok())?;
+    frame.write_all(&head)?;
+    for (length, column) in prefixed {
+        frame.write_all(&length)?;
+        frame.write_all(column)?;
+        // Ends the block, so that each column of some size has a code table of its own. A small one shares its
+        // neighbour's: a block costs three octets and a table some tens.
+        if column.len() >= 64 {
+            frame.flush()?;
+        }
+    }
+    frame.finish()
+}
+
+#[derive(Default)]
+struct Columns {
+    owners: OwnerColumns,
+    forms: Vec<u8>,
+    distinct_ttls: Vec<u8>,
+    ttls: Vec<u8>,
+    counts: Vec<u8>,
+    rdata: BTreeMap<Form, RdataColumns>,
+}
+
+#[derive(Default)]
+struct OwnerColumns {
+    added: Vec<u8>,
+    kept: Vec<u8>,
+    shared: Vec<u8>,
+    lengths: Vec<u8>,
+    letters: Vec<u8>,
+}
+
+struct RdataColumns {
+    spreads: Vec<Spread>,
+    columns: Vec<Vec<u8>>,
+}
+
+impl Columns {
+    fn of(zone: &Zone) -> Self {
+        let apex = zone.apex().by_ref();
+        let mut columns = Self::default();
+        let mut owner = apex;
+        let mut ttl_numbers = BTreeMap::new();
+        for rrset in zone.rrsets() {
+            columns.owners.push(apex, owner, rrset.owner());
+            owner = rrset.owner();
+
+            let form = form_of(&rrset);
+            push_number(&mut columns.forms, form.0);
+            let next = ttl_numbers.len();
+            let ttl = *ttl_numbers.entry(rrset.ttl()).or_insert_with(|| {
+                push_number(&mut columns.distinct_ttls, rrset.ttl());
+                next
+            });
+            push_number(&mut columns.ttls, ttl);
+            push_number(&mut columns.counts, rrset.rdata().len());
+            let rdata_columns = columns.rdata.entry(form).or_insert_with(|| {
+                let fields = rdata::fields(rrset.rtype()).filter(|_| !form.is_opaque());
+                let spreads = spreads(fields);
+                let width = spreads.iter().map(|spread| spread.width()).sum();
+                RdataColumns { spreads, columns: vec![Vec::new(); width] }
+            });
+            for rdata in rrset.rdata() {
+                rdata_columns.push(rdata, apex);
+            }
+        }
+        columns
+    }
+
+    fn in_order(self) -> Vec<Vec<u8>> {
+        let owners = self.owners;
+        let mut columns = vec![owners.added, owners.kept, owners.shared, owners.lengths, owners.letters];
+        columns.extend([self.forms, self.distinct_ttls, self.ttls, self.counts]);
+        columns.extend(self.rdata.into_values().flat_map(|rdata| rdata.columns));
+        columns
+    }
+}
+
+fn form_of(rrset: &Rrset<'_>) -> Form {
+    let reads = |fields| rrset.rdata().all(|rdata| rdata::values(fields, rdata).is_ok());
+    let opaque = rdata::fields(rrset.rtype()).is_some_and(|fields| !reads(fields));
+    Form::new(rrset.rtype(), opaque)
+}
+
+impl OwnerColumns {
+    /// Says `owner` by what it does not share with `before`, the owner of the RRset before it: labels from the right, and
+    /// of the first label that differs the octets from the left.
+    fn push(&mut self, apex: NameRef<'_>, before: NameRef<'_>, owner: NameRef<'_>) {
+        if owner == before {
+            self.added.push(0);
+            return;
+        }
+        let (labels, labels_before) = (labels_below(owner, apex), labels_below(before, apex));
+        let kept = labels.iter().zip(&labels_before).take_while(|(a, b)| a == b).count();
+        push_number(&mut self.added, labels.len() - kept);
+        push_number(&mut self.kept, kept);
+        let mut neighbour = labels_before.get(kept);
+        for label in &labels[kept..] {
+            let shared = neighbour.take().map(|before| label.iter().zip(*before).take_while(|(a, b)| a == b).count());
+            if let Some(shared) = shared {
+                push_number(&mut self.shared, shared);
+            }
+            let new = &label[shared.unwrap_or(0)..];
+            push_number(&mut self.lengths, new.len());
+            self.letters.extend_from_slice(new);
+        }
+    }
+}
+
+/// The labels of `name` that stand before `apex`, from right to left.
+fn labels_below<'a>(name: NameRef<'a>, apex: NameRef<'_>) -> Vec<&'a [u8]> {
+    let mut labels: Vec<_> = name.labels().collect();
+    labels.truncate(labels.len() - apex.labels().count());
+    labels.reverse();
+    labels
+}
+
+impl RdataColumns {
+    /// The RDATA reads in its parts: [`form_of`] saw to it. Where it did not, the digest would tell at the other end.
+    fn push(&mut self, rdata: &[u8], apex: NameRef<'_>) {
+        let mut rest = rdata;
+        let mut columns = self.columns.as_mut_slice();
+        for spread in &self.spreads {
+            let Some((mine, others)) = columns.split_at_mut_checked(spread.width()) else { return };
+            columns = others;
+            match (spread, mine) {
+                (Spread::Planes(_), planes) => {
+                    let (octets, tail) = rest.split_at(planes.len().min(rest.len()));
+                    rest = tail;
+                    for (plane, octet) in planes.iter_mut().zip(octets) {
+                        plane.push(*octet);
+                    }
+                }
+                (Spread::Name, [names]) => {
+                    let Ok((name, tail)) = NameRef::split_from(rest) else { return };
+                    rest = tail;
+                    match name.below(apex) {
+                        Some(labels) => {
+                            names.extend_from_slice(labels);
+                            names.push(APEX_FOLLOWS);
+                        }
+                        None => names.extend_from_slice(name.as_wire()),
+                    }
+                }
+                (Spread::String, [lengths, octets]) => rest = push_string(rest, lengths, octets),
+                (Spread::Strings, [counts, lengths, octets]) => {
+                    let before = lengths.len();
+                    while !rest.is_empty() {
+                        rest = push_string(rest, lengths, octets);
+                    }
+                    push_number(counts, lengths.len() - before);
+                }
+                (Spread::Rest, [lengths, octets]) => {
+                    push_number(lengths, rest.len());
+                    octets.extend_from_slice(std::mem::take(&mut rest));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+fn push_string<'a>(rest: &'a [u8], lengths: &mut Vec<u8>, octets: &mut Vec<u8>) -> &'a [u8] {
+    let Some((&length, tail)) = rest.split_first() else { return rest };
+    let (string, tail) = tail.split_at(usize::from(length).min(tail.len()));
+    lengths.push(length);
+    octets.extend_from_slice(string);
+    tail
+}

@@ -1,0 +1,156 @@
+//! A zone as compact octets: what waits in a file, what crosses the queue.
+//!
+//! `docs/snapshot-format.md` says what each octet means. In short: a header with the digest, then one zstd frame. In it
+//! the zone stands in columns, each a zstd block of its own: all type codes, all TTLs, the first octets of all IPv4
+//! addresses, the second ones. Like next to like compresses better than record after record does (13.2 octets a record
+//! against 17.5 on the reference zone of ten thousand records), and needs no dictionary that both ends would have to share.
+//!
+//! Why not a zone file with gzip: a third larger, and reading one is a parser's work. Why not JSON or protobuf: they
+//! describe records one by one, and the octets are in what a zone repeats.
+
+mod columns;
+mod decode;
+mod encode;
+
+use crate::rrset::Rtype;
+use crate::zone::{Digest, Limits, Zone, ZoneError};
+
+/// The first octets of every snapshot.
+pub const MAGIC: [u8; 4] = *b"S53Z";
+/// The version that is written, and the only one that is read.
+pub const VERSION: u8 = 1;
+
+/// How many octets one octet of a frame may unfold to. The most regular zones that are of use (a `$GENERATE` of addresses)
+/// stay below a hundred; what is far beyond is meant to hurt.
+const MAX_RATIO: usize = 1_000;
+/// What a frame may unfold to whatever its size, so that the ratio does not hit tiny zones.
+const RATIO_ALLOWANCE: usize = 64 << 10;
+
+/// A zone and its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    zone: Zone,
+    digest: Digest,
+}
+
+/// Why octets are not a snapshot that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// They do not begin with [`MAGIC`].
+    #[error("not a snapshot: it does not begin with S53Z")]
+    NotASnapshot,
+    /// A version that this program does not read.
+    #[error("the snapshot has version {0}, and this program reads version {VERSION}: update it")]
+    UnknownVersion(u8),
+    /// The octets end too early.
+    #[error("the snapshot is cut short in its {0}")]
+    CutShort(&'static str),
+    /// Octets are left where none should be.
+    #[error("the snapshot has surplus octets after its {0}")]
+    Surplus(&'static str),
+    /// A number or a name in it cannot be.
+    #[error("the snapshot is corrupt: {0}")]
+    Corrupt(&'static str),
+    /// It says that it unfolds to more than is allowed.
+    #[error("the snapshot unfolds to {octets} octets, and {limit} are allowed")]
+    TooLarge {
+        /// What it says.
+        octets: u64,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// zstd's refusal.
+    #[error("the snapshot does not unfold: {0}")]
+    Zstd(#[source] std::io::Error),
+    /// It holds no zone.
+    #[error("the snapshot holds no zone")]
+    NoZone,
+    /// Its records do not make a zone.
+    #[error("the snapshot holds no valid zone: {0}")]
+    Zone(#[from] ZoneError),
+    /// The digest over its records is not the one that it states.
+    #[error("the snapshot says that its digest is {stated}, and it is {found}")]
+    Digest {
+        /// What the header says.
+        stated: Digest,
+        /// What the records come to.
+        found: Digest,
+    },
+}
+
+impl Snapshot {
+    /// Takes a zone and computes its digest.
+    pub fn new(zone: Zone) -> Self {
+        let digest = zone.digest();
+        Self { zone, digest }
+    }
+
+    /// The zone.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// The zone's digest, computed from its records.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Gives the zone away.
+    pub fn into_zone(self) -> Zone {
+        self.zone
+    }
+
+    /// The octets. The error is zstd's, which has none to give but for want of memory.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        let mut out = Vec::with_capacity(1 << 10);
+        out.extend_from_slice(&MAGIC);
+        out.push(VERSION);
+        out.extend_from_slice(&self.digest.0);
+        encode::write(&self.zone, out)
+    }
+
+    /// Reads octets from anywhere. Whatever they are, no more than `limits` allows is held, nothing panics, and what comes
+    /// out has the digest that the header states.
+    pub fn decode(octets: &[u8], limits: Limits) -> Result<Self, SnapshotError> {
+        let rest = octets.strip_prefix(&MAGIC).ok_or(SnapshotError::NotASnapshot)?;
+        let (&version, rest) = rest.split_first().ok_or(SnapshotError::CutShort("header"))?;
+        if version != VERSION {
+            return Err(SnapshotError::UnknownVersion(version));
+        }
+        let (stated, rest) = rest.split_first_chunk().ok_or(SnapshotError::CutShort("header"))?;
+        let stated = Digest(*stated);
+        let snapshot = Self::new(decode::read(rest, limits)?);
+        if snapshot.digest != stated {
+            return Err(SnapshotError::Digest { stated, found: snapshot.digest });
+        }
+        Ok(snapshot)
+    }
+}
+
+/// What a body is made of. A reader skips the kinds that it does not know.
+mod section {
+    /// A zone, whole.
+    pub(super) const ZONE: u64 = 1;
+}
+
+/// A type and whether its RDATA stands in the parts of [`crate::rdata::fields`] or, since some of it does not read so, as
+/// octets: one number, in which columns are ordered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Form(u64);
+
+impl Form {
+    fn new(rtype: Rtype, opaque: bool) -> Self {
+        Self(u64::from(rtype.0) << 1 | u64::from(opaque))
+    }
+
+    fn rtype(self) -> Result<Rtype, SnapshotError> {
+        u16::try_from(self.0 >> 1).map(Rtype).map_err(|_| SnapshotError::Corrupt("a type is above 65535"))
+    }
+
+    fn is_opaque(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
+#[cfg(test)]
+mod tests;

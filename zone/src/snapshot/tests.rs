@@ -1,0 +1,192 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::name::Name;
+use crate::rdata::{Field, fields};
+use crate::zone::ZoneBuilder;
+
+const TYPES: [u16; 22] = [1, 2, 5, 12, 13, 15, 16, 28, 29, 33, 35, 39, 43, 44, 52, 64, 65, 99, 256, 257, 1234, 65280];
+
+fn apex() -> Name {
+    Name::parse("example.com").unwrap()
+}
+
+/// A name of lower-case octets, some within the apex and some not.
+fn any_name() -> impl Strategy<Value = Name> {
+    let label = prop_oneof![
+        4 => "[a-c0-2_-]{1,4}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 1..=63),
+    ];
+    (proptest::collection::vec(label, 0..4), any::<bool>()).prop_filter_map("too long", |(labels, within)| {
+        let tail: &[&[u8]] = if within { &[b"example", b"com"] } else { &[] };
+        Name::from_labels(labels.iter().map(Vec::as_slice).chain(tail.iter().copied())).ok()
+    })
+}
+
+fn any_field(field: Field) -> BoxedStrategy<Vec<u8>> {
+    let string = proptest::collection::vec(any::<u8>(), 0..40)
+        .prop_map(|text| [vec![u8::try_from(text.len()).unwrap()], text].concat());
+    let octets = |count| proptest::collection::vec(any::<u8>(), count).boxed();
+    match field {
+        Field::Name | Field::PlainName => any_name().prop_map(|name| name.as_wire().to_vec()).boxed(),
+        Field::U8 => octets(1),
+        Field::U16 => octets(2),
+        Field::U32 | Field::Ipv4 => octets(4),
+        Field::Ipv6 => octets(16),
+        Field::CharacterString => string.boxed(),
+        Field::CharacterStrings => proptest::collection::vec(string, 1..4).prop_map(|s| s.concat()).boxed(),
+        Field::QuotedRest | Field::HexRest => proptest::collection::vec(any::<u8>(), 0..30).boxed(),
+    }
+}
+
+fn any_record() -> impl Strategy<Value = (Name, Rtype, u32, Vec<u8>)> {
+    let rdata = proptest::sample::select(&TYPES[..]).prop_flat_map(|code| {
+        let noise = proptest::collection::vec(any::<u8>(), 0..40);
+        let proper = match fields(Rtype(code)) {
+            None => noise.clone().boxed(),
+            Some(fields) => fields
+                .iter()
+                .map(|field| any_field(*field))
+                .collect::<Vec<_>>()
+                .prop_map(|parts| parts.concat())
+                .boxed(),
+        };
+        (Just(Rtype(code)), prop_oneof![9 => proper, 1 => noise.boxed()])
+    });
+    let owner = any_name().prop_map(|name| {
+        if name.by_ref().is_within(apex().by_ref()) {
+            return name;
+        }
+        let labels: Vec<Vec<u8>> = name.by_ref().labels().map(<[u8]>::to_vec).collect();
+        Name::from_labels(labels.iter().map(Vec::as_slice).chain([&b"example"[..], b"com"])).unwrap_or_else(|_| apex())
+    });
+    (owner, rdata, any::<u32>()).prop_map(|(owner, (rtype, rdata), ttl)| (owner, rtype, ttl, rdata))
+}
+
+fn any_zone() -> impl Strategy<Value = Zone> {
+    proptest::collection::vec(any_record(), 0..60).prop_map(|records| {
+        let mut builder = ZoneBuilder::new(apex(), Limits::default());
+        builder.push(apex().by_ref(), Rtype::SOA, 3600, &soa_rdata()).unwrap();
+        for (owner, rtype, ttl, rdata) in records {
+            builder.push(owner.by_ref(), rtype, ttl, &rdata).unwrap();
+        }
+        builder.build().unwrap().zone
+    })
+}
+
+fn soa_rdata() -> Vec<u8> {
+    let numbers = [7_u32, 3600, 600, 86400, 300].map(u32::to_be_bytes).concat();
+    [b"\x03ns1\x07example\x03com\x00\x04host\x00".to_vec(), numbers].concat()
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_is_decoded(zone in any_zone()) {
+        let snapshot = Snapshot::new(zone);
+        let octets = snapshot.encode().unwrap();
+        let back = Snapshot::decode(&octets, Limits::default()).unwrap();
+        prop_assert_eq!(back, snapshot);
+    }
+
+    #[test]
+    fn arbitrary_octets_are_an_error(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(Snapshot::decode(&octets, Limits::default()).is_err());
+    }
+
+    /// Behind an intact frame nothing may panic either, whatever stands in it.
+    #[test]
+    fn an_arbitrary_body_is_an_error(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(Snapshot::decode(&framed(&body), Limits::default()).is_err());
+    }
+
+    /// A body with octets changed is refused, or comes to the very same zone: the digest sees to it.
+    #[test]
+    fn a_changed_body_is_never_another_zone(zone in any_zone(), at in any::<proptest::sample::Index>(), with in any::<u8>()) {
+        let snapshot = Snapshot::new(zone);
+        let mut body = body_of(&snapshot);
+        let at = at.index(body.len());
+        body[at] = with;
+        let mut octets = framed(&body);
+        octets[5..53].copy_from_slice(&snapshot.digest().0);
+        if let Ok(decoded) = Snapshot::decode(&octets, Limits::default()) {
+            prop_assert_eq!(decoded.zone(), snapshot.zone());
+        }
+    }
+
+    #[test]
+    fn a_cut_snapshot_is_an_error(zone in any_zone(), at in any::<proptest::sample::Index>()) {
+        let octets = Snapshot::new(zone).encode().unwrap();
+        let cut = &octets[..at.index(octets.len())];
+        prop_assert!(Snapshot::decode(cut, Limits::default()).is_err());
+    }
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    let mut octets = [&MAGIC[..], &[VERSION], &[0; 48]].concat();
+    columns::push_number(&mut octets, body.len());
+    octets.extend(zstd::bulk::compress(body, 1).unwrap());
+    octets
+}
+
+fn body_of(snapshot: &Snapshot) -> Vec<u8> {
+    let octets = snapshot.encode().unwrap();
+    let frame = octets[53..].iter().position(|octet| octet & 0x80 == 0).unwrap() + 54;
+    zstd::bulk::decompress(&octets[frame..], 1 << 20).unwrap()
+}
+
+fn small() -> Snapshot {
+    let mut builder = ZoneBuilder::new(apex(), Limits::default());
+    builder.push(apex().by_ref(), Rtype::SOA, 3600, &soa_rdata()).unwrap();
+    Snapshot::new(builder.build().unwrap().zone)
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_unfolds() {
+    let mut octets = [&MAGIC[..], &[VERSION], &[0; 48]].concat();
+    let body = vec![0; 200 << 20];
+    columns::push_number(&mut octets, body.len());
+    octets.extend(zstd::bulk::compress(&body, 3).unwrap());
+    assert!(octets.len() < 64 << 10, "a bomb that is no bomb: {} octets", octets.len());
+    assert!(matches!(Snapshot::decode(&octets, Limits::default()), Err(SnapshotError::TooLarge { .. })));
+    // One that lies about its size stops where it said that it would.
+    let mut octets = [&MAGIC[..], &[VERSION], &[0; 48]].concat();
+    columns::push_number(&mut octets, 1000);
+    octets.extend(zstd::bulk::compress(&body, 3).unwrap());
+    assert!(matches!(Snapshot::decode(&octets, Limits::default()), Err(SnapshotError::Zstd(_))));
+}
+
+#[test]
+fn limits_hold_while_decoding() {
+    let octets = small().encode().unwrap();
+    let refused = Snapshot::decode(&octets, Limits { records: 0, ..Limits::default() });
+    assert!(matches!(refused, Err(SnapshotError::Zone(ZoneError::TooManyRecords { .. }))), "{refused:?}");
+    let refused = Snapshot::decode(&octets, Limits { octets: 20, ..Limits::default() });
+    assert!(matches!(refused, Err(SnapshotError::TooLarge { .. })), "{refused:?}");
+}
+
+#[test]
+fn sections_of_unknown_kinds_are_skipped_and_a_second_zone_is_not() {
+    let snapshot = small();
+    let body = body_of(&snapshot);
+    let with = |more: &[u8]| {
+        let mut octets = framed(&[more, &body].concat());
+        octets[5..53].copy_from_slice(&snapshot.digest().0);
+        Snapshot::decode(&octets, Limits::default())
+    };
+    assert_eq!(with(&[99, 3, 1, 2, 3]).unwrap(), snapshot);
+    assert!(matches!(with(&body), Err(SnapshotError::Corrupt(_))));
+}
+
+#[test]
+fn surplus_and_versions_are_named() {
+    let octets = small().encode().unwrap();
+    let decode = |octets: &[u8]| Snapshot::decode(octets, Limits::default()).unwrap_err().to_string();
+    let again = zstd::bulk::compress(b"", 1).unwrap();
+    for surplus in [&b"x"[..], &again] {
+        assert_eq!(decode(&[&octets[..], surplus].concat()), "the snapshot has surplus octets after its frame");
+    }
+    assert_eq!(decode(b"PK\x03\x04"), "not a snapshot: it does not begin with S53Z");
+    let mut newer = octets;
+    newer[4] = 2;
+    assert_eq!(decode(&newer), "the snapshot has version 2, and this program reads version 1: update it");
+}
