@@ -1,0 +1,132 @@
+use proptest::prelude::*;
+use secondary53_zone::rrset::Rtype;
+use secondary53_zone::zone::Zone;
+
+use super::Action::{Create, Delete};
+use super::*;
+use crate::model::{apply, hosted_of, name, zone, zones};
+use crate::plan::sort_hosted;
+
+fn batches(from: &Zone, to: &Zone) -> Batches {
+    Batches::of(&Plan::new(&hosted_of(from), to).unwrap())
+}
+
+fn with_hosts(count: usize) -> Zone {
+    let owners: Vec<String> = (0..count).map(|i| format!("h{i}")).collect();
+    zone(&owners.iter().map(|owner| (owner.as_str(), Rtype::A, 300, "192.0.2.1")).collect::<Vec<_>>())
+}
+
+proptest! {
+    /// Applied one after the other, as strictly as Route 53 does it, the batches make the one zone of the other; each
+    /// is within the limits; and only the last one brings the serial.
+    #[test]
+    fn batches_make_one_zone_of_another(from in zones(), to in zones()) {
+        let mut hosted = hosted_of(&from);
+        let plan = Plan::new(&hosted, &to).unwrap();
+        let all = Batches::of(&plan);
+        let count = all.batches.len();
+        for (index, batch) in all.batches.iter().enumerate() {
+            prop_assert!(batch.cost.fits() && !batch.items.is_empty());
+            prop_assert_eq!(batch.cost, cost_of(&batch.items));
+            let brings_soa = batch.items.iter().any(|item| item.rrset.rtype == Rtype::SOA);
+            prop_assert_eq!(brings_soa, index + 1 == count && plan.soa.is_some());
+            hosted = apply(hosted, &batch.items);
+        }
+        sort_hosted(&mut hosted);
+        prop_assert_eq!(hosted, hosted_of(&to));
+    }
+}
+
+#[test]
+fn nothing_to_do_is_no_request() {
+    assert_eq!(batches(&with_hosts(3), &with_hosts(3)), Batches::default());
+}
+
+#[test]
+fn elements_fill_a_request_to_the_last() {
+    // The SOA differs in nothing here: 1,000 creations are one request, one more is another.
+    for (count, requests) in [(999, 1), (1000, 1), (1001, 2), (2000, 2), (2001, 3)] {
+        let all = batches(&with_hosts(0), &with_hosts(count));
+        assert_eq!(all.batches.len(), requests, "{count}");
+    }
+}
+
+#[test]
+fn characters_fill_a_request_to_the_last() {
+    // Ten values of 3,200 characters are 32,000.
+    let strings = format!("\"{}\"", "x".repeat(255));
+    let value = |last: usize| format!("{} \"{}\"", [strings.as_str(); 12].join(" "), "x".repeat(last));
+    let exact = value(3200 - 12 * 258 - 2);
+    assert_eq!(exact.len(), 3200);
+    let longer = value(3200 - 12 * 258 - 1);
+    let owners: Vec<String> = (0..10).map(|i| format!("t{i}")).collect();
+    let texts = |last: &str| {
+        let records: Vec<_> = owners
+            .iter()
+            .enumerate()
+            .map(|(index, owner)| {
+                (owner.as_str(), Rtype::TXT, 300, if index == 9 { last.to_owned() } else { exact.clone() })
+            })
+            .collect();
+        zone(
+            &records
+                .iter()
+                .map(|(owner, rtype, ttl, value)| (*owner, *rtype, *ttl, value.as_str()))
+                .collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(batches(&with_hosts(0), &texts(&exact)).batches.len(), 1);
+    assert_eq!(batches(&with_hosts(0), &texts(&longer)).batches.len(), 2);
+}
+
+#[test]
+fn the_soa_counts_twice_and_has_a_request_of_its_own_where_there_is_no_room() {
+    let next_serial = |zone: &Zone| crate::model::with_serial(zone, 8);
+    for (count, requests) in [(998, 1), (999, 2), (1000, 2)] {
+        let all = batches(&with_hosts(0), &next_serial(&with_hosts(count)));
+        assert_eq!(all.batches.len(), requests, "{count}");
+        let last = all.batches.last().unwrap().items.last().unwrap();
+        assert_eq!((last.action, last.rrset.rtype), (Action::Upsert, Rtype::SOA));
+    }
+}
+
+#[test]
+fn names_that_come_are_first_and_names_that_go_last() {
+    let from = zone(&[("gone", Rtype::A, 300, "192.0.2.1"), ("kept", Rtype::A, 300, "192.0.2.1")]);
+    let to = zone(&[("kept", Rtype::A, 60, "192.0.2.1"), ("new", Rtype::A, 300, "192.0.2.1")]);
+    let all = batches(&from, &to);
+    let order: Vec<_> = all.batches[0].items.iter().map(|item| (item.action, item.rrset.name.to_string())).collect();
+    assert_eq!(
+        order,
+        [
+            (Action::Create, "new.example.com.".into()),
+            (Action::Delete, "kept.example.com.".into()),
+            (Action::Create, "kept.example.com.".into()),
+            (Action::Delete, "gone.example.com.".into()),
+        ]
+    );
+}
+
+#[test]
+fn a_cname_takes_a_names_place_in_one_request() {
+    let from = zone(&[("w", Rtype::A, 300, "192.0.2.1"), ("w", Rtype::TXT, 300, "\"x\"")]);
+    let to = zone(&[("w", Rtype::CNAME, 300, "x.")]);
+    let actions =
+        |all: &Batches| all.batches[0].items.iter().map(|item| (item.action, item.rrset.rtype)).collect::<Vec<_>>();
+    assert_eq!(actions(&batches(&from, &to)), [(Delete, Rtype::A), (Delete, Rtype::TXT), (Create, Rtype::CNAME)]);
+    assert_eq!(actions(&batches(&to, &from)), [(Delete, Rtype::CNAME), (Create, Rtype::A), (Create, Rtype::TXT)]);
+}
+
+#[test]
+fn a_name_too_large_for_one_request_is_cut_by_rrset_and_said() {
+    let text = |mark: &str| -> Vec<String> {
+        (0..9).map(|i| [format!("\"{mark}{i}{}\"", "x".repeat(250)).as_str(); 12].join(" ")).collect()
+    };
+    let (old, new) = (text("old"), text("new"));
+    let from = zone(&old.iter().map(|value| ("big", Rtype::TXT, 300, value.as_str())).collect::<Vec<_>>());
+    let to = zone(&new.iter().map(|value| ("big", Rtype::TXT, 300, value.as_str())).collect::<Vec<_>>());
+    let all = batches(&from, &to);
+    assert_eq!(all.not_atomic, [name("big.example.com")]);
+    let actions: Vec<_> = all.batches.iter().map(|batch| batch.items[0].action).collect();
+    assert_eq!(actions, [Action::Delete, Action::Create]);
+}

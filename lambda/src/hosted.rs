@@ -1,0 +1,192 @@
+//! What a hosted zone holds, as Route 53 tells it.
+
+use aws_sdk_route53::types::ResourceRecordSet;
+use secondary53_zone::name::{Name, NameError};
+use secondary53_zone::rdata::RdataError;
+use secondary53_zone::rrset::Rtype;
+use secondary53_zone::serial::Serial;
+use secondary53_zone::zone::Soa;
+
+use crate::value::{self, ValueError};
+
+/// An RRset in Route 53's words: what a change is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RrsetText {
+    /// The owner.
+    pub name: Name,
+    /// The type.
+    pub rtype: Rtype,
+    /// In seconds.
+    pub ttl: u32,
+    /// One for each record. For an RRset that is to be deleted, exactly as Route 53 gave them.
+    pub values: Vec<String>,
+}
+
+/// One RRset of a hosted zone, or what stands in for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedRrset {
+    /// What it holds; no values where it is an alias.
+    pub text: RrsetText,
+    /// Set where it cannot have come from a zone transfer: it is not ours to touch.
+    pub foreign: Option<Foreign>,
+}
+
+/// Why an RRset is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// It has an `AliasTarget`.
+    Alias,
+    /// It has a `SetIdentifier`: weighted, latency, geolocation, failover, multivalue or IP-based.
+    Routed,
+    /// It has a `TrafficPolicyInstanceId`.
+    TrafficPolicy,
+}
+
+/// Why Route 53's answer could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostedError {
+    /// An owner is not a name.
+    #[error("Route 53 lists an RRset of {name:?}, which is not a name: {error}")]
+    Name {
+        /// What Route 53 gave.
+        name: String,
+        /// What is wrong with it.
+        error: NameError,
+    },
+    /// A type is neither a mnemonic nor `TYPEnnn`.
+    #[error("Route 53 lists an RRset of {name:?} of the unknown type {rtype:?}")]
+    Type {
+        /// The owner.
+        name: String,
+        /// What Route 53 gave.
+        rtype: String,
+    },
+    /// An RRset of its own has no TTL, or one below zero.
+    #[error("Route 53 lists the RRset {name} {rtype} with the TTL {ttl:?}")]
+    Ttl {
+        /// The owner.
+        name: Name,
+        /// The type.
+        rtype: Rtype,
+        /// What Route 53 gave.
+        ttl: Option<i64>,
+    },
+    /// There is no SOA, or not one.
+    #[error("Route 53 lists no SOA for the hosted zone")]
+    NoSoa,
+    /// The SOA does not read.
+    #[error("the hosted zone's SOA {text:?} does not read: {error}")]
+    Soa {
+        /// What Route 53 gave.
+        text: String,
+        /// What is wrong with it.
+        error: ValueError,
+    },
+}
+
+impl TryFrom<&ResourceRecordSet> for HostedRrset {
+    type Error = HostedError;
+
+    fn try_from(set: &ResourceRecordSet) -> Result<Self, HostedError> {
+        let name =
+            value::parse_name(set.name()).map_err(|error| HostedError::Name { name: set.name().to_owned(), error })?;
+        let rtype: Rtype = set
+            .r#type()
+            .as_str()
+            .parse()
+            .map_err(|_| HostedError::Type { name: set.name().to_owned(), rtype: set.r#type().as_str().to_owned() })?;
+        let foreign = if set.alias_target().is_some() {
+            Some(Foreign::Alias)
+        } else if set.traffic_policy_instance_id().is_some() {
+            Some(Foreign::TrafficPolicy)
+        } else {
+            set.set_identifier().map(|_| Foreign::Routed)
+        };
+        let ttl = match set.ttl().map(u32::try_from) {
+            Some(Ok(ttl)) => ttl,
+            // An alias has none.
+            _ if foreign.is_some() => 0,
+            _ => return Err(HostedError::Ttl { name, rtype, ttl: set.ttl() }),
+        };
+        let values = set.resource_records().iter().map(|record| record.value().to_owned()).collect();
+        Ok(Self { text: RrsetText { name, rtype, ttl, values }, foreign })
+    }
+}
+
+/// What a hosted zone's SOA says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostedSoa {
+    /// Its parts.
+    pub soa: Soa,
+    /// Its TTL in seconds.
+    pub ttl: u32,
+}
+
+impl HostedSoa {
+    /// Reads the SOA's RRset.
+    pub fn read(text: &RrsetText) -> Result<Self, HostedError> {
+        let [value] = text.values.as_slice() else { return Err(HostedError::NoSoa) };
+        let unreadable = |error: ValueError| HostedError::Soa { text: value.clone(), error };
+        let rdata = value::from_text(Rtype::SOA, value).map_err(unreadable)?;
+        let soa = Soa::from_rdata(&rdata).map_err(|error: RdataError| unreadable(error.into()))?;
+        Ok(Self { soa, ttl: text.ttl })
+    }
+
+    /// Whether it is still the SOA that Route 53 makes with a zone ("NS and SOA records", Amazon Route 53 Developer
+    /// Guide). Its serial 1 then means "never synced" and has no place in RFC 1982's order.
+    pub fn is_route_53s_own(&self) -> bool {
+        let Soa { serial, refresh, retry, expire, minimum, .. } = self.soa;
+        (serial, refresh, retry, expire, minimum) == (Serial(1), 7200, 900, 1_209_600, 86400)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_route53::types::{AliasTarget, ResourceRecord, RrType};
+
+    use super::*;
+
+    fn set(rtype: RrType) -> aws_sdk_route53::types::builders::ResourceRecordSetBuilder {
+        ResourceRecordSet::builder().name("\\052.Example.com").r#type(rtype)
+    }
+
+    #[test]
+    fn an_rrset_is_read_and_a_foreign_one_known() {
+        let record = ResourceRecord::builder().value("192.0.2.1").build().unwrap();
+        let plain = set(RrType::A).ttl(300).resource_records(record.clone()).build().unwrap();
+        let hosted = HostedRrset::try_from(&plain).unwrap();
+        assert_eq!(hosted.text.name.to_string(), "*.example.com.");
+        assert_eq!((hosted.text.ttl, hosted.text.values, hosted.foreign), (300, vec!["192.0.2.1".into()], None));
+
+        let target = AliasTarget::builder().hosted_zone_id("Z").dns_name("x.").evaluate_target_health(false).build();
+        let alias = set(RrType::A).alias_target(target.unwrap()).build().unwrap();
+        let hosted = HostedRrset::try_from(&alias).unwrap();
+        assert_eq!((hosted.text.values.len(), hosted.foreign), (0, Some(Foreign::Alias)));
+
+        let routed = set(RrType::A).ttl(1).set_identifier("blue").resource_records(record).build().unwrap();
+        assert_eq!(HostedRrset::try_from(&routed).unwrap().foreign, Some(Foreign::Routed));
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let no_ttl = set(RrType::A).build().unwrap();
+        assert!(matches!(HostedRrset::try_from(&no_ttl), Err(HostedError::Ttl { .. })));
+        let no_name = ResourceRecordSet::builder().name("a..b").r#type(RrType::A).ttl(1).build().unwrap();
+        assert!(matches!(HostedRrset::try_from(&no_name), Err(HostedError::Name { .. })));
+        let no_type = set(RrType::from("WHAT")).ttl(1).build().unwrap();
+        assert!(matches!(HostedRrset::try_from(&no_type), Err(HostedError::Type { .. })));
+    }
+
+    #[test]
+    fn the_soa_of_a_fresh_zone_is_known() {
+        let soa = |value: &str| {
+            let name = Name::parse("example.com").unwrap();
+            HostedSoa::read(&RrsetText { name, rtype: Rtype::SOA, ttl: 900, values: vec![value.into()] })
+        };
+        let fresh = "ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400";
+        assert!(soa(fresh).unwrap().is_route_53s_own());
+        let synced = "ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 3600 900 1209600 86400";
+        assert!(!soa(synced).unwrap().is_route_53s_own());
+        assert!(matches!(soa("ns. host. 1"), Err(HostedError::Soa { .. })));
+    }
+}

@@ -1,0 +1,270 @@
+//! The difference between a hosted zone and the primary's zone: what to change, what to leave, what cannot be.
+//!
+//! A plan is data. It can be printed, counted, refused and compared in a test before anything is done. It holds every RRset
+//! of the primary's zone once: as it is already, in a change, in `collisions`, in `left_out` or in `untranslated`.
+//!
+//! RRsets are compared as sets of canonical RDATA (RFC 4034 §6.2), never as text: a change of nothing but the order of
+//! values, the case of a name or a trailing dot is accepted by Route 53 and not done, and would come back for ever.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use secondary53_zone::name::{Name, NameRef};
+use secondary53_zone::rrset::{Rrset, Rtype};
+use secondary53_zone::zone::{Soa, Zone};
+
+use crate::batch::{MAX_RRSET_CHARACTERS, MAX_VALUE_CHARACTERS, MAX_VALUES};
+use crate::hosted::{Foreign, HostedError, HostedRrset, HostedSoa, RrsetText};
+use crate::value::{self, ValueError};
+
+/// What is to be done to a hosted zone, and what is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// By owner, in canonical order.
+    pub names: Vec<NameChanges>,
+    /// The SOA as it is to be; `None` where it is so already.
+    pub soa: Option<RrsetText>,
+    /// What is not ours and stays.
+    pub kept: Vec<(Name, Rtype, Foreign)>,
+    /// What the primary holds where something that is not ours stands: Route 53's stays.
+    pub collisions: Vec<(Name, Rtype)>,
+    /// What Route 53 cannot hold: what the hosted zone has at that name and type stays as it is.
+    pub left_out: Vec<LeftOut>,
+    /// Records of types that are not translated, by type.
+    pub untranslated: BTreeMap<Rtype, usize>,
+}
+
+/// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameChanges {
+    /// The owner.
+    pub name: Name,
+    /// At least one, by type, and those that delete before those that create.
+    pub changes: Vec<Change>,
+    /// Whether the name is there already, or still will be, with RRsets that do not change.
+    pub others_stay: bool,
+}
+
+/// The change of one RRset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is there and will not be.
+    Delete(RrsetText),
+    /// It is there and will be another.
+    Replace {
+        /// As Route 53 has it.
+        old: RrsetText,
+        /// As it is to be.
+        new: RrsetText,
+    },
+    /// It is not there and will be.
+    Create(RrsetText),
+}
+
+/// An RRset of the primary's that Route 53 cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The owner.
+    pub name: Name,
+    /// The type.
+    pub rtype: Rtype,
+    /// Why.
+    pub why: WhyLeftOut,
+}
+
+/// Why Route 53 cannot hold an RRset.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WhyLeftOut {
+    /// A value has no text.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// More than [`MAX_VALUES`].
+    #[error("it has {0} values, and Route 53 takes {MAX_VALUES}")]
+    TooManyValues(usize),
+    /// A value of more than [`MAX_VALUE_CHARACTERS`].
+    #[error("a value has {0} characters, and Route 53 takes {MAX_VALUE_CHARACTERS}")]
+    ValueTooLong(usize),
+    /// More than [`MAX_RRSET_CHARACTERS`] over all values.
+    #[error("its values have {0} characters, and Route 53 takes {MAX_RRSET_CHARACTERS}")]
+    TooManyCharacters(usize),
+    /// NS at a wildcard.
+    #[error("Route 53 has no NS at a wildcard")]
+    WildcardNs,
+    /// CNAME at the apex.
+    #[error("Route 53 has no CNAME at the apex")]
+    CnameAtApex,
+}
+
+/// How much a plan would do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// RRsets created.
+    pub created: usize,
+    /// RRsets replaced.
+    pub changed: usize,
+    /// RRsets deleted.
+    pub deleted: usize,
+}
+
+impl Plan {
+    /// Compares what is hosted with what is desired. `hosted` must be in canonical order by owner and type: see
+    /// [`sort_hosted`].
+    pub fn new(hosted: &[HostedRrset], desired: &Zone) -> Result<Self, HostedError> {
+        let apex = desired.apex();
+        let mut plan = Self::default();
+        let mut hosted_soa = None;
+        let mut hosted_names = hosted.chunk_by(|a, b| a.text.name == b.text.name).peekable();
+        let desired: Vec<Rrset<'_>> = desired.rrsets().collect();
+        let mut desired_names = desired.chunk_by(|a, b| a.owner() == b.owner()).peekable();
+        loop {
+            let order = match (hosted_names.peek(), desired_names.peek()) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(hosted), Some(desired)) => hosted[0].text.name.by_ref().cmp(&desired[0].owner()),
+            };
+            let hosted_here = hosted_names.next_if(|_| order.is_le()).unwrap_or(&[]);
+            let desired_here = desired_names.next_if(|_| order.is_ge()).unwrap_or(&[]);
+            plan.compare_name(apex, hosted_here, desired_here);
+            hosted_soa = hosted_soa.or_else(|| hosted_here.iter().find(|rrset| rrset.text.rtype == Rtype::SOA));
+        }
+        let hosted_soa = HostedSoa::read(&hosted_soa.ok_or(HostedError::NoSoa)?.text)?;
+        let soa = desired.iter().find(|rrset| rrset.rtype() == Rtype::SOA);
+        plan.soa = soa.and_then(|soa| soa_to_be(&hosted_soa, soa));
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.soa.is_none()
+    }
+
+    /// How much it would do, the SOA not counted.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for change in self.names.iter().flat_map(|name| &name.changes) {
+            match change {
+                Change::Create(_) => counts.created += 1,
+                Change::Replace { .. } => counts.changed += 1,
+                Change::Delete(_) => counts.deleted += 1,
+            }
+        }
+        counts
+    }
+
+    /// `hosted` and `desired` are of one name, and sorted by type.
+    fn compare_name(&mut self, apex: &Name, hosted: &[HostedRrset], desired: &[Rrset<'_>]) {
+        let is_apexs_own = |name: NameRef<'_>, rtype| name == apex.by_ref() && matches!(rtype, Rtype::NS | Rtype::SOA);
+        let foreign: Vec<&HostedRrset> = hosted.iter().filter(|rrset| rrset.foreign.is_some()).collect();
+        self.kept.extend(
+            foreign.iter().filter_map(|rrset| Some((rrset.text.name.clone(), rrset.text.rtype, rrset.foreign?))),
+        );
+        let mut deletions = Vec::new();
+        let mut others = Vec::new();
+        let mut others_stay = !foreign.is_empty();
+
+        let mut ours = hosted
+            .iter()
+            .filter(|rrset| rrset.foreign.is_none() && !is_apexs_own(rrset.text.name.by_ref(), rrset.text.rtype))
+            .map(|rrset| &rrset.text)
+            .peekable();
+        for rrset in desired.iter().filter(|rrset| !is_apexs_own(rrset.owner(), rrset.rtype())) {
+            while let Some(old) = ours.next_if(|old| old.rtype < rrset.rtype()) {
+                deletions.push(Change::Delete(old.clone()));
+            }
+            let old = ours.next_if(|old| old.rtype == rrset.rtype());
+            if foreign.iter().any(|foreign| excludes(foreign.text.rtype, rrset.rtype())) {
+                self.collisions.push((rrset.owner().to_name(), rrset.rtype()));
+                others_stay |= old.is_some();
+                continue;
+            }
+            let new = match text_of(apex, rrset) {
+                Ok(new) => new,
+                Err(WhyLeftOut::Value(ValueError::Type(rtype))) => {
+                    *self.untranslated.entry(rtype).or_default() += rrset.rdata().len();
+                    others_stay |= old.is_some();
+                    continue;
+                }
+                Err(why) => {
+                    self.left_out.push(LeftOut { name: rrset.owner().to_name(), rtype: rrset.rtype(), why });
+                    others_stay |= old.is_some();
+                    continue;
+                }
+            };
+            match old {
+                Some(old) if is_same(old, rrset) => others_stay = true,
+                Some(old) => others.push(Change::Replace { old: old.clone(), new }),
+                None => others.push(Change::Create(new)),
+            }
+        }
+        deletions.extend(ours.map(|old| Change::Delete(old.clone())));
+        // Where the owner is, both sides have the same.
+        let name = hosted.first().map(|rrset| rrset.text.name.clone());
+        let name = name.or_else(|| desired.first().map(|rrset| rrset.owner().to_name()));
+        deletions.append(&mut others);
+        if let (Some(name), false) = (name, deletions.is_empty()) {
+            self.names.push(NameChanges { name, changes: deletions, others_stay });
+        }
+    }
+}
+
+/// Brings RRsets into the order that [`Plan::new`] goes by. Route 53's own order is by the text of its labels.
+pub fn sort_hosted(hosted: &mut [HostedRrset]) {
+    hosted.sort_by(|a, b| a.text.name.cmp(&b.text.name).then(a.text.rtype.cmp(&b.text.rtype)));
+}
+
+/// Whether an RRset of a type cannot stand beside one of another at the same name.
+fn excludes(there: Rtype, wanted: Rtype) -> bool {
+    there == wanted || there == Rtype::CNAME || wanted == Rtype::CNAME
+}
+
+fn text_of(apex: &Name, rrset: &Rrset<'_>) -> Result<RrsetText, WhyLeftOut> {
+    let (owner, rtype) = (rrset.owner(), rrset.rtype());
+    if rtype == Rtype::NS && owner.labels().next() == Some(b"*") {
+        return Err(WhyLeftOut::WildcardNs);
+    }
+    if rtype == Rtype::CNAME && owner == apex.by_ref() {
+        return Err(WhyLeftOut::CnameAtApex);
+    }
+    let count = rrset.rdata().len();
+    if count > MAX_VALUES {
+        return Err(WhyLeftOut::TooManyValues(count));
+    }
+    let values: Vec<String> = rrset.rdata().map(|rdata| value::to_text(rtype, rdata)).collect::<Result<_, _>>()?;
+    // The text is ASCII: an octet is a character.
+    if let Some(long) = values.iter().map(String::len).find(|length| *length > MAX_VALUE_CHARACTERS) {
+        return Err(WhyLeftOut::ValueTooLong(long));
+    }
+    let characters = values.iter().map(String::len).sum();
+    if characters > MAX_RRSET_CHARACTERS {
+        return Err(WhyLeftOut::TooManyCharacters(characters));
+    }
+    Ok(RrsetText { name: owner.to_name(), rtype, ttl: rrset.ttl(), values })
+}
+
+/// Whether a hosted RRset holds just what is desired, however it is spelt. A value that does not read differs.
+fn is_same(hosted: &RrsetText, desired: &Rrset<'_>) -> bool {
+    if hosted.ttl != desired.ttl() || hosted.values.len() != desired.rdata().len() {
+        return false;
+    }
+    let read = |value: &String| value::from_text(hosted.rtype, value);
+    let Ok(mut rdata) = hosted.values.iter().map(read).collect::<Result<Vec<_>, _>>() else { return false };
+    rdata.sort_unstable();
+    rdata.iter().map(Vec::as_slice).eq(desired.rdata())
+}
+
+/// MNAME and RNAME stay Route 53's, the rest is the primary's.
+fn soa_to_be(hosted: &HostedSoa, desired: &Rrset<'_>) -> Option<RrsetText> {
+    let wanted = desired.rdata().next().and_then(|rdata| Soa::from_rdata(rdata).ok())?;
+    let to_be = Soa { mname: hosted.soa.mname.clone(), rname: hosted.soa.rname.clone(), ..wanted };
+    if to_be == hosted.soa && hosted.ttl == desired.ttl() {
+        return None;
+    }
+    let Soa { mname, rname, serial, refresh, retry, expire, minimum } = &to_be;
+    let (mname, rname) = (value::name_text(mname.by_ref()), value::name_text(rname.by_ref()));
+    let value = format!("{mname} {rname} {serial} {refresh} {retry} {expire} {minimum}");
+    Some(RrsetText { name: desired.owner().to_name(), rtype: Rtype::SOA, ttl: desired.ttl(), values: vec![value] })
+}
+
+#[cfg(test)]
+mod tests;
