@@ -113,6 +113,11 @@ impl TryFrom<&ResourceRecordSet> for HostedRrset {
     }
 }
 
+/// Brings RRsets into the order that a plan goes by. Route 53's own order is by the text of its labels.
+pub fn sort_hosted(hosted: &mut [HostedRrset]) {
+    hosted.sort_by(|a, b| a.text.name.cmp(&b.text.name).then(a.text.rtype.cmp(&b.text.rtype)));
+}
+
 /// What a hosted zone's SOA says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostedSoa {

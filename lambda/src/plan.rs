@@ -108,7 +108,7 @@ pub struct Counts {
 
 impl Plan {
     /// Compares what is hosted with what is desired. `hosted` must be in canonical order by owner and type: see
-    /// [`sort_hosted`].
+    /// [`crate::hosted::sort_hosted`].
     pub fn new(hosted: &[HostedRrset], desired: &Zone) -> Result<Self, HostedError> {
         let apex = desired.apex();
         let mut plan = Self::default();
@@ -206,11 +206,6 @@ impl Plan {
             self.names.push(NameChanges { name, changes: deletions, others_stay });
         }
     }
-}
-
-/// Brings RRsets into the order that [`Plan::new`] goes by. Route 53's own order is by the text of its labels.
-pub fn sort_hosted(hosted: &mut [HostedRrset]) {
-    hosted.sort_by(|a, b| a.text.name.cmp(&b.text.name).then(a.text.rtype.cmp(&b.text.rtype)));
 }
 
 /// Whether an RRset of a type cannot stand beside one of another at the same name.

@@ -19,6 +19,8 @@ use crate::zone::{Digest, Limits};
 /// The most octets that SQS takes in one message, names, types and values of the attributes counted (Amazon SQS Developer
 /// Guide, "Amazon SQS message quotas").
 pub const MAX_OCTETS: usize = 1 << 20;
+/// What a relay leaves free of [`MAX_OCTETS`], so that a worker can put a message aside as it came and say why.
+pub const QUARANTINE_OCTETS: usize = 4 << 10;
 /// The longest message group id and deduplication id, in characters (Amazon SQS API Reference, `SendMessage`).
 const MAX_ID: usize = 128;
 /// Octets of an attribute beside its name and its value: the type, "String".
@@ -222,6 +224,11 @@ impl Message {
             Reason::Resend => format!("{digest}-resend-{at}"),
             Reason::Replay => format!("{digest}-replay-{at}"),
         }
+    }
+
+    /// Whether SQS takes it, and still does once it is put aside.
+    pub fn fits(&self) -> bool {
+        self.octets() <= MAX_OCTETS - QUARANTINE_OCTETS
     }
 
     /// What SQS counts towards [`MAX_OCTETS`].

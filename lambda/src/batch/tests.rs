@@ -4,8 +4,8 @@ use secondary53_zone::zone::Zone;
 
 use super::Action::{Create, Delete};
 use super::*;
+use crate::hosted::sort_hosted;
 use crate::model::{apply, hosted_of, name, zone, zones};
-use crate::plan::sort_hosted;
 
 fn batches(from: &Zone, to: &Zone) -> Batches {
     Batches::of(&Plan::new(&hosted_of(from), to).unwrap())

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::hosted::sort_hosted;
 use crate::model::{hosted_of, name, zone, zones};
 
 fn plan(hosted: &[HostedRrset], desired: &Zone) -> Plan {

@@ -1,0 +1,280 @@
+//! An event of SQS: up to ten messages of any zones, in, and the ids of those that must come again, out.
+//!
+//! ```text
+//!  messages ──▶ lines ──▶ of each zone the newest ──▶ sync ──▶ done
+//!                 │             │                       ├──▶ quarantine (no retry can mend it)
+//!                 │             └─ superseded           └──▶ report the whole line (a retry may)
+//!                 └─ a line is a message group; lines run side by side, a zone is in one line only
+//! ```
+//!
+//! A snapshot is a whole zone, so of several the newest is enough. On a FIFO queue nothing behind a failed message of its
+//! group may count as done, and to take one again that was superseded costs nothing: so where a retry may help, the whole
+//! line is reported, and nothing of it is put aside yet.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::join_all;
+use lambda_runtime::{Context, LambdaEvent};
+use secondary53_zone::message::Message;
+use secondary53_zone::name::Name;
+use secondary53_zone::serial::Serial;
+use secondary53_zone::snapshot::Snapshot;
+use secondary53_zone::zone::Limits;
+
+use crate::quarantine::{Kind, Quarantine};
+use crate::route53::{Route53, Route53Error};
+use crate::sync::{self, Outcome};
+
+/// Kept of an invocation's time for saying what is not done.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// All that one worker needs, made once at its start.
+#[derive(Debug)]
+pub struct Worker {
+    /// Where zones go.
+    pub route53: Route53,
+    /// Where messages go that cannot be applied.
+    pub quarantine: Quarantine,
+    /// What a snapshot may come to.
+    pub limits: Limits,
+}
+
+/// Messages that are worked on one after the other.
+type Line = Vec<SqsMessage>;
+
+/// A message that no retry can mend.
+struct Unfit {
+    message: SqsMessage,
+    kind: Kind,
+    reason: String,
+}
+
+/// The line must come again.
+struct Again;
+
+impl Worker {
+    /// Handles one event. It never fails: what could not be done is in the answer.
+    pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
+        let LambdaEvent { payload, context } = event;
+        let lines = lines_of(payload.records);
+        let failed = join_all(lines.into_iter().map(|line| self.work_in_time(line, &context))).await;
+        let mut response = SqsBatchResponse::default();
+        for id in failed.into_iter().flatten() {
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = id;
+            response.batch_item_failures.push(failure);
+        }
+        response
+    }
+
+    /// The ids of the messages that must come again.
+    async fn work_in_time(&self, line: Line, context: &Context) -> Vec<String> {
+        let ids: Vec<String> = line.iter().filter_map(|message| message.message_id.clone()).collect();
+        let left = context.deadline().duration_since(now()).unwrap_or_default().saturating_sub(MARGIN);
+        // To stop between two requests is safe: the serial says that the zone is not complete, and the next attempt
+        // compares anew.
+        match tokio::time::timeout(left, self.work(line)).await {
+            Ok(Ok(())) => Vec::new(),
+            Ok(Err(Again)) => ids,
+            Err(_) => {
+                tracing::warn!(messages = ids.len(), "out of time: the messages will come again");
+                ids
+            }
+        }
+    }
+
+    async fn work(&self, line: Line) -> Result<(), Again> {
+        let mut unfit = Vec::new();
+        let mut zones: Vec<(Name, Vec<(SqsMessage, Message)>)> = Vec::new();
+        for received in line {
+            match parse(&received) {
+                Ok(message) => match zones.iter_mut().find(|(zone, _)| *zone == message.zone) {
+                    Some((_, messages)) => messages.push((received, message)),
+                    None => zones.push((message.zone.clone(), vec![(received, message)])),
+                },
+                Err(reason) => unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason }),
+            }
+        }
+        for (_, messages) in zones {
+            self.work_on_zone(messages, &mut unfit).await?;
+        }
+        for Unfit { message, kind, reason } in unfit {
+            let put = self.quarantine.put(&message, kind, &reason, millis(now())).await;
+            let message_id = message.message_id.as_deref().unwrap_or_default();
+            let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
+            match put {
+                Ok(()) => tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, "quarantined"),
+                Err(error) => {
+                    tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, %error, "not quarantined: it will come again");
+                    return Err(Again);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the newest of one zone's messages that is a snapshot at all.
+    async fn work_on_zone(
+        &self,
+        mut messages: Vec<(SqsMessage, Message)>,
+        unfit: &mut Vec<Unfit>,
+    ) -> Result<(), Again> {
+        while let Some(newest) = newest_of(&messages) {
+            let (received, message) = messages.swap_remove(newest);
+            let snapshot = match message.snapshot(self.limits) {
+                Ok(snapshot) => snapshot,
+                Err(error) => {
+                    unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason: error.to_string() });
+                    continue;
+                }
+            };
+            // One that wants a full comparison is not superseded by one of the same serial that does not.
+            let trusts_serial = message.reason.trusts_serial()
+                && messages.iter().all(|(_, other)| other.serial != message.serial || other.reason.trusts_serial());
+            let result = self.sync(&message, &snapshot, trusts_serial, messages.len()).await;
+            return match result {
+                Ok(()) => Ok(()),
+                Err(error) if error.is_transient() => Err(Again),
+                Err(error) => {
+                    unfit.push(Unfit { message: received, kind: kind_of(&error), reason: error.to_string() });
+                    Ok(())
+                }
+            };
+        }
+        Ok(())
+    }
+
+    async fn sync(
+        &self,
+        message: &Message,
+        snapshot: &Snapshot,
+        trusts_serial: bool,
+        superseded: usize,
+    ) -> Result<(), Route53Error> {
+        let began = now();
+        let id = message.meta.hosted_zone_id.as_deref();
+        let mut calls = 0;
+        let result = async {
+            let mut hosted = self.route53.find(&message.zone, id).await?;
+            let mut result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+            if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
+                // It was found by name, and may have been made anew since.
+                self.route53.forget(&message.zone);
+                let before = hosted.calls;
+                hosted = self.route53.find(&message.zone, None).await?;
+                hosted.calls += before;
+                result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+            }
+            calls = hosted.calls;
+            result
+        }
+        .await;
+        let ended = now();
+        let milliseconds = millis(ended).saturating_sub(millis(began));
+        let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+        match &result {
+            Ok(Outcome::Applied { plan, batches }) => {
+                let counts = plan.counts();
+                let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
+                let untranslated: Vec<_> =
+                    plan.untranslated.iter().map(|(rtype, records)| format!("{rtype}:{records}")).collect();
+                tracing::info!(
+                    %zone, %serial, %reason, outcome = "applied", created = counts.created, changed = counts.changed,
+                    deleted = counts.deleted, foreign = plan.kept.len(), collisions = plan.collisions.len(),
+                    left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, superseded,
+                    milliseconds, notify_to_accepted_ms, "zone synced"
+                );
+                for left in &plan.left_out {
+                    tracing::warn!(%zone, %serial, name = %left.name, rtype = %left.rtype, why = %left.why, "left out");
+                }
+                for (name, rtype) in &plan.collisions {
+                    tracing::warn!(%zone, %serial, %name, %rtype, "left out: an RRset that is not ours has its place");
+                }
+            }
+            Ok(Outcome::Unchanged) => {
+                tracing::info!(%zone, %serial, %reason, outcome = "unchanged", calls, superseded, milliseconds, "zone synced");
+            }
+            Ok(Outcome::Stale) => {
+                tracing::warn!(%zone, %serial, %reason, outcome = "stale", calls, superseded, milliseconds, "snapshot dropped: the hosted zone is not older");
+            }
+            Err(error) => {
+                // Whatever it was, where the zone was found may no longer hold.
+                self.route53.forget(zone);
+                let outcome = if error.is_transient() { "retry" } else { kind_of(error).as_str() };
+                tracing::error!(%zone, %serial, %reason, outcome, calls, superseded, milliseconds, %error, "zone not synced");
+            }
+        }
+        result.map(drop)
+    }
+}
+
+const fn kind_of(error: &Route53Error) -> Kind {
+    match error {
+        Route53Error::NoHostedZone(_)
+        | Route53Error::NoSuchHostedZone(_)
+        | Route53Error::SeveralHostedZones { .. }
+        | Route53Error::OtherName { .. } => Kind::NoHostedZone,
+        Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
+        Route53Error::Refused { .. }
+        | Route53Error::Unavailable { .. }
+        | Route53Error::Answer(_)
+        | Route53Error::Endless { .. } => Kind::Refused,
+    }
+}
+
+/// Messages of one group, or of one zone, into one line, in the order in which they came.
+fn lines_of(messages: Vec<SqsMessage>) -> Vec<Line> {
+    let group = |message: &SqsMessage| message.attributes.get("MessageGroupId").cloned();
+    let zone = |message: &SqsMessage| {
+        attribute_of(message, secondary53_zone::message::attribute::ZONE).and_then(|text| Name::parse(text).ok())
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    for message in messages {
+        let belongs = |line: &Line| {
+            line.iter().any(|other| {
+                (group(other).is_some() && group(other) == group(&message))
+                    || (zone(other).is_some() && zone(other) == zone(&message))
+            })
+        };
+        let (mut mine, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(belongs);
+        mine.push(vec![message]);
+        lines = others;
+        lines.push(mine.concat());
+    }
+    lines
+}
+
+/// The one that no other is newer than; of equals, the one that came last.
+fn newest_of(messages: &[(SqsMessage, Message)]) -> Option<usize> {
+    let mut newest: Option<(usize, Serial)> = None;
+    for (index, (_, message)) in messages.iter().enumerate() {
+        let is_older = newest.is_some_and(|(_, newest)| message.serial < newest);
+        if !is_older {
+            newest = Some((index, message.serial));
+        }
+    }
+    newest.map(|(index, _)| index)
+}
+
+fn parse(message: &SqsMessage) -> Result<Message, String> {
+    let body = message.body.clone().unwrap_or_default();
+    Message::from_parts(body, |name| attribute_of(message, name)).map_err(|error| error.to_string())
+}
+
+fn attribute_of<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
+    message.message_attributes.get(name)?.string_value.as_deref()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the handler is where the worker reads the clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What cannot be applied is put aside: into the dead-letter queue, with the reason, at once. A zone is never blocked by a
+//! message that no retry can mend, and nobody has to guess why it is there.
+//!
+//! The queue's redrive policy stays as the net below, for a worker that crashes.
+
+use std::collections::HashMap;
+
+use aws_lambda_events::event::sqs::SqsMessage;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{BuildError, DisplayErrorContext};
+use aws_sdk_sqs::types::MessageAttributeValue;
+use secondary53_zone::message::{self, attribute};
+use serde::Serialize;
+
+/// The most message attributes that SQS takes (Amazon SQS Developer Guide, "Amazon SQS message quotas").
+const MAX_ATTRIBUTES: usize = 10;
+/// Octets kept of an error's text, so that the attribute stays within the room that the relay left for it.
+const MAX_REASON: usize = 2_000;
+
+const _: () = assert!(MAX_REASON < message::QUARANTINE_OCTETS);
+
+/// Why a message is put aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It is not a snapshot, or a damaged one.
+    Undecodable,
+    /// There is no hosted zone for it, or more than one.
+    NoHostedZone,
+    /// Route 53 refused its changes.
+    Rejected,
+    /// Route 53 refused the worker.
+    Refused,
+}
+
+impl Kind {
+    /// As logs and the attribute have it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Undecodable => "undecodable",
+            Self::NoHostedZone => "no_hosted_zone",
+            Self::Rejected => "rejected",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What the attribute says, as JSON.
+#[derive(Debug, Serialize)]
+struct Note<'a> {
+    outcome: Kind,
+    reason: String,
+    message_id: &'a str,
+    at_ms: u64,
+}
+
+/// Why a message could not be put aside.
+#[derive(Debug, thiserror::Error)]
+pub enum QuarantineError {
+    /// The worker has no dead-letter queue.
+    #[error("DLQ_URL is not set in the function's environment")]
+    NoQueue,
+    /// An attribute could not be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// SQS did not take it.
+    #[error("failed to send to the dead-letter queue: {0}")]
+    Send(String),
+}
+
+/// The dead-letter queue.
+#[derive(Debug)]
+pub struct Quarantine {
+    client: Client,
+    url: Option<String>,
+}
+
+impl Quarantine {
+    /// Takes a client and the queue's URL; without one, every message stays in the main queue until its redrive.
+    pub fn new(client: Client, url: Option<String>) -> Self {
+        Self { client, url }
+    }
+
+    /// Sends a copy of the message, as it came, with the reason beside it.
+    pub async fn put(&self, message: &SqsMessage, kind: Kind, reason: &str, at_ms: u64) -> Result<(), QuarantineError> {
+        let url = self.url.as_deref().ok_or(QuarantineError::NoQueue)?;
+        let message_id = message.message_id.as_deref().unwrap_or_default();
+        let note = Note { outcome: kind, reason: cut(reason), message_id, at_ms };
+        // A struct of strings and numbers always serialises.
+        let note = serde_json::to_string(&note).unwrap_or_default();
+        let group = message.attributes.get("MessageGroupId").map_or(message_id, String::as_str);
+        let request = self
+            .client
+            .send_message()
+            .queue_url(url)
+            .message_body(message.body.as_deref().filter(|body| !body.is_empty()).unwrap_or("(empty)"))
+            .message_group_id(group)
+            // The same message, received again after a crash, is put aside once.
+            .message_deduplication_id(message_id)
+            .set_message_attributes(Some(attributes(message, note)?));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(QuarantineError::Send(DisplayErrorContext(&error).to_string())),
+        }
+    }
+}
+
+/// Those it came with, ours first, and the note.
+fn attributes(message: &SqsMessage, note: String) -> Result<HashMap<String, MessageAttributeValue>, QuarantineError> {
+    let mut theirs: Vec<_> = message.message_attributes.iter().collect();
+    theirs.sort_by_key(|(name, _)| (!attribute::ALL.contains(&name.as_str()), name.as_str()));
+    let mut all = HashMap::new();
+    for (name, value) in theirs {
+        let text = value.string_value.as_deref().filter(|text| !text.is_empty());
+        if let Some(text) = text.filter(|_| name != attribute::QUARANTINE && all.len() + 1 < MAX_ATTRIBUTES) {
+            all.insert(name.clone(), string(text.to_owned())?);
+        }
+    }
+    all.insert(attribute::QUARANTINE.to_owned(), string(note)?);
+    Ok(all)
+}
+
+fn string(text: String) -> Result<MessageAttributeValue, BuildError> {
+    MessageAttributeValue::builder().data_type("String").string_value(text).build()
+}
+
+fn cut(text: &str) -> String {
+    let mut end = MAX_REASON.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lambda_events::event::sqs::SqsMessageAttribute;
+
+    use super::*;
+
+    #[test]
+    fn attributes_stay_within_ten_and_ours_are_kept() {
+        let mut message = SqsMessage::default();
+        let theirs = (0..10).map(|number| format!("a{number}")).chain(attribute::ALL.map(ToOwned::to_owned));
+        for name in theirs.chain([attribute::QUARANTINE.to_owned()]) {
+            let mut value = SqsMessageAttribute::default();
+            value.string_value = Some("old".into());
+            message.message_attributes.insert(name, value);
+        }
+        let all = attributes(&message, "new".into()).unwrap();
+        assert_eq!(all.len(), MAX_ATTRIBUTES);
+        assert!(attribute::ALL.iter().all(|name| all[*name].string_value() == Some("old")));
+        assert_eq!(all[attribute::QUARANTINE].string_value(), Some("new"));
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_character() {
+        assert_eq!(cut("short"), "short");
+        let long = "é".repeat(MAX_REASON);
+        assert!(cut(&long).len() <= MAX_REASON && long.starts_with(&cut(&long)));
+    }
+}

@@ -1,0 +1,55 @@
+//! From the environment to a worker: the AWS clients and the log.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secondary53_zone::zone::Limits;
+use tracing_subscriber::EnvFilter;
+
+use crate::handler::Worker;
+use crate::quarantine::Quarantine;
+use crate::route53::Route53;
+use crate::settings::Settings;
+
+/// The SDK's three attempts are too few for an API of ten requests a second that all of an account shares.
+const ATTEMPTS: u32 = 10;
+const FIRST_BACKOFF: Duration = Duration::from_millis(200);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Logs JSON, a line for each event, at the level that `RUST_LOG` says or `info`.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // A second call, in a test, changes nothing.
+    _ = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).try_init();
+}
+
+/// The AWS configuration of a program that works on Route 53: credentials, region and endpoints as every AWS tool takes
+/// them, one HTTPS client.
+pub async fn aws() -> SdkConfig {
+    let retry = RetryConfig::standard()
+        .with_max_attempts(ATTEMPTS)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF);
+    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .retry_config(retry)
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
+        .load()
+        .await
+}
+
+/// A worker with its clients.
+pub async fn worker(settings: Settings) -> Worker {
+    let aws = aws().await;
+    Worker {
+        route53: Route53::new(aws_sdk_route53::Client::new(&aws)),
+        quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
+        limits: Limits::default(),
+    }
+}
