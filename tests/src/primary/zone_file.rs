@@ -1,0 +1,320 @@
+//! Zone files (RFC 1035 §5), read by the `domain` crate into records in wire form.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use domain::base::iana::{Class, Rtype};
+use domain::base::name::ToName as _;
+use domain::base::rdata::ComposeRecordData as _;
+use domain::zonefile::inplace::{Entry, Zonefile};
+
+use super::{Name, Record};
+
+/// `$INCLUDE` within `$INCLUDE`, so that a file that includes itself ends.
+const INCLUDE_DEPTH: usize = 8;
+
+/// A zone as it stands in a file: one SOA, and records at and below its owner, in the file's order and case.
+///
+/// Every type is read: what the `domain` crate has no presentation form for (LOC, TYPE65280, an empty RDATA) in that of
+/// RFC 3597, `\# length hex`. TTLs are seconds: the `1h` of BIND is an extension that is not read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneFile {
+    soa: Record,
+    serial: u32,
+    records: Vec<Record>,
+    sources: Vec<PathBuf>,
+}
+
+impl ZoneFile {
+    /// Reads a zone from a file and what it includes. `origin` is what relative names end in until a `$ORIGIN`, as the
+    /// zone's name does in a server's configuration.
+    ///
+    /// # Errors
+    /// Unreadable, a syntax error, or not one whole zone. The file is named, and the line.
+    pub fn read(path: impl AsRef<Path>, origin: Option<&str>) -> Result<Self, ZoneFileError> {
+        let mut reader = Reader::default();
+        let origin = origin.map(parse_origin).transpose()?;
+        reader.include(path.as_ref(), origin, 0)?;
+        reader.finish(path.as_ref())
+    }
+
+    /// A zone from text in which names are absolute or follow a `$ORIGIN`.
+    ///
+    /// # Errors
+    /// As for [`ZoneFile::read`]; the file is called `<text>`, and what it includes is looked for in the working directory.
+    pub fn parse(text: &str) -> Result<Self, ZoneFileError> {
+        Self::parse_text(text, None)
+    }
+
+    /// A zone from text whose relative names end in `origin`.
+    ///
+    /// # Errors
+    /// As for [`ZoneFile::parse`].
+    pub fn parse_in(origin: &str, text: &str) -> Result<Self, ZoneFileError> {
+        Self::parse_text(text, Some(parse_origin(origin)?))
+    }
+
+    fn parse_text(text: &str, origin: Option<Name>) -> Result<Self, ZoneFileError> {
+        let file = Path::new("<text>");
+        let mut reader = Reader::default();
+        reader.text(file, text.as_bytes(), origin, 0)?;
+        reader.finish(file)
+    }
+
+    /// A zone of `records` address records `host-N`, with its SOA and an NS: for tests of size.
+    ///
+    /// # Errors
+    /// `apex` is not a name, or too long to have names below it.
+    pub fn generated(apex: &str, serial: u32, records: u32) -> Result<Self, ZoneFileError> {
+        use std::fmt::Write as _;
+        let mut text = format!("$TTL 300\n@ SOA ns hostmaster {serial} 600 60 86400 60\n@ NS ns\n");
+        for n in 0..records {
+            let [_, a, b, c] = n.to_be_bytes();
+            let _ = writeln!(text, "host-{n} A 10.{a}.{b}.{c}");
+        }
+        Self::parse_in(apex, &text)
+    }
+
+    /// The zone's name, the owner of its SOA.
+    pub fn apex(&self) -> &Name {
+        &self.soa.owner
+    }
+
+    /// The serial of its SOA.
+    pub fn serial(&self) -> u32 {
+        self.serial
+    }
+
+    /// Its SOA.
+    pub fn soa(&self) -> &Record {
+        &self.soa
+    }
+
+    /// Every record but the SOA, in the file's order.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The files that it was read from; empty for text.
+    pub fn sources(&self) -> &[PathBuf] {
+        &self.sources
+    }
+
+    /// The same zone at another serial.
+    #[must_use]
+    pub fn with_serial(mut self, serial: u32) -> Self {
+        self.soa = self.soa.with_serial(serial);
+        self.serial = serial;
+        self
+    }
+
+    /// The same zone with one more record, whatever it is and wherever its owner lies: nothing is checked.
+    #[must_use]
+    pub fn with_record(mut self, record: Record) -> Self {
+        self.records.push(record);
+        self
+    }
+
+    /// Whether both hold the same records in any order, apart from the serial.
+    pub fn same_content(&self, other: &Self) -> bool {
+        let sorted = |zone: &Self| {
+            let mut records = zone.records.clone();
+            records.sort_by(Record::canonical_cmp);
+            records
+        };
+        self.soa.clone().with_serial(0) == other.soa.clone().with_serial(0)
+            && self.records.len() == other.records.len()
+            && sorted(self) == sorted(other)
+    }
+}
+
+/// Why a zone file was not taken; completes "failed to load the zone: …".
+#[derive(Debug, thiserror::Error)]
+pub enum ZoneFileError {
+    /// The file, or one it includes, cannot be read.
+    #[error("failed to read zone file {}: {source}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line that is not what RFC 1035 §5 allows, or not in this place.
+    #[error("{}:{line}: {what}", .file.display())]
+    Line {
+        /// The file, or `<text>`.
+        file: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Nothing in the file says what the zone is.
+    #[error("{}: no SOA record: add one at the zone's apex", .file.display())]
+    NoSoa {
+        /// The file, or `<text>`.
+        file: PathBuf,
+    },
+    /// The origin that was passed in is not a domain name.
+    #[error("the origin {origin:?} is not a domain name: {source}")]
+    Origin {
+        /// What was given.
+        origin: String,
+        /// Why it is none.
+        source: domain::base::name::FromStrError,
+    },
+}
+
+/// The records of a file and its includes, with the place of each until the zone is known to be whole.
+#[derive(Default)]
+struct Reader {
+    records: Vec<(Record, usize, usize)>,
+    sources: Vec<PathBuf>,
+}
+
+impl Reader {
+    fn include(&mut self, path: &Path, origin: Option<Name>, depth: usize) -> Result<(), ZoneFileError> {
+        let text = std::fs::read(path).map_err(|source| ZoneFileError::Read { file: path.to_owned(), source })?;
+        self.text(path, &text, origin, depth)
+    }
+
+    fn text(&mut self, file: &Path, text: &[u8], origin: Option<Name>, depth: usize) -> Result<(), ZoneFileError> {
+        let source = self.sources.len();
+        self.sources.push(file.to_owned());
+        let mut scanner = Zonefile::from(terminated(text).as_ref());
+        scanner.set_default_class(Class::IN);
+        if let Some(origin) = origin {
+            scanner.set_origin(origin);
+        }
+        // The scanner keeps its line number to itself; its offset counts one octet that it puts in front.
+        let mut lines = LineCount { text, offset: 0, line: 1 };
+        loop {
+            let entry = scanner.next_entry().map_err(|error| syntax(file, &error.to_string()))?;
+            let line = lines.at(scanner.current_offset().saturating_sub(1));
+            match entry {
+                None => return Ok(()),
+                Some(Entry::Record(record)) => {
+                    let mut rdata = Vec::new();
+                    let Ok(()) = record.data().compose_rdata(&mut rdata);
+                    let record = Record {
+                        owner: record.owner().to_name(),
+                        class: record.class(),
+                        rtype: record.rtype(),
+                        ttl: record.ttl().as_secs(),
+                        rdata: rdata.into(),
+                    };
+                    self.records.push((record, source, line));
+                }
+                Some(Entry::Include { .. }) if depth == INCLUDE_DEPTH => {
+                    let what = format!("$INCLUDE goes deeper than {INCLUDE_DEPTH} files");
+                    return Err(ZoneFileError::Line { file: file.to_owned(), line, what });
+                }
+                Some(Entry::Include { path, origin }) => {
+                    let path = file.parent().unwrap_or(Path::new("")).join(path.as_str());
+                    // RFC 1035 §5.1: an included file starts at its own origin or the current one.
+                    let origin = origin.or_else(|| scanner.origin().ok());
+                    self.include(&path, origin, depth + 1)?;
+                }
+            }
+        }
+    }
+
+    fn finish(self, file: &Path) -> Result<ZoneFile, ZoneFileError> {
+        let Self { records, sources } = self;
+        let at = |source: usize, line: usize, what: String| {
+            let file = sources.get(source).map_or(file, PathBuf::as_path).to_owned();
+            ZoneFileError::Line { file, line, what }
+        };
+        let mut soa: Option<(Record, u32)> = None;
+        for (record, source, line) in &records {
+            if record.rtype == Rtype::SOA {
+                let (None, Some(serial)) = (&soa, record.serial()) else {
+                    return Err(at(*source, *line, "a second SOA record: a zone has one".to_owned()));
+                };
+                soa = Some((record.clone(), serial));
+            }
+        }
+        let Some((soa, serial)) = soa else {
+            return Err(ZoneFileError::NoSoa { file: file.to_owned() });
+        };
+        for (record, source, line) in &records {
+            if !record.owner.ends_with(&soa.owner) {
+                let what = format!("{} is outside of the zone {}", record.owner, soa.owner);
+                return Err(at(*source, *line, what));
+            }
+        }
+        let records = records.into_iter().map(|(record, _, _)| record).filter(|r| r.rtype != Rtype::SOA).collect();
+        let sources = sources.into_iter().filter(|source| source != Path::new("<text>")).collect();
+        Ok(ZoneFile { soa, serial, records, sources })
+    }
+}
+
+fn parse_origin(origin: &str) -> Result<Name, ZoneFileError> {
+    Name::bytes_from_str(origin).map_err(|source| ZoneFileError::Origin { origin: origin.to_owned(), source })
+}
+
+/// The scanner wants the last line ended; editors do not always.
+fn terminated(text: &[u8]) -> Cow<'_, [u8]> {
+    if text.ends_with(b"\n") {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned([text, b"\n"].concat())
+}
+
+/// `LINE:COLUMN: WHAT` is all that the scanner tells. It has already gone on to the next line when it misses something
+/// at the end of one.
+fn syntax(file: &Path, error: &str) -> ZoneFileError {
+    let mut parts = error.splitn(3, ':');
+    let mut number = || parts.next().and_then(|part| part.trim().parse::<usize>().ok()).unwrap_or(0);
+    let (line, column) = (number(), number());
+    let what = parts.next().unwrap_or(error).trim().to_owned();
+    let line = if column <= 1 && what.contains("end of entry") { line.saturating_sub(1) } else { line };
+    ZoneFileError::Line { file: file.to_owned(), line, what }
+}
+
+/// Turns growing offsets into line numbers in one pass.
+struct LineCount<'a> {
+    text: &'a [u8],
+    offset: usize,
+    line: usize,
+}
+
+impl LineCount<'_> {
+    #[expect(
+        clippy::naive_bytecount,
+        reason = "each octet is counted once; a crate for it would be one more dependency"
+    )]
+    fn at(&mut self, offset: usize) -> usize {
+        if let Some(passed) = self.text.get(self.offset..offset) {
+            self.line += passed.iter().filter(|octet| **octet == b'\n').count();
+            self.offset = offset;
+        }
+        self.line
+    }
+}
+
+/// Records that are legal and that a reader may stumble over, as a zone: unknown and private types, empty RDATA, a CAA
+/// tag of 20 characters, LOC, HINFO, owners in mixed case, an underscore, a wildcard, an escaped dot, octets over 127.
+pub const ODD_ZONE: &str = r#"
+$ORIGIN odd.example.
+$TTL 300
+@            SOA ns hostmaster 2147483649 600 60 86400 60
+@            NS  ns
+@            NS  NS.Other.Example.
+ns           A   192.0.2.1
+private      TYPE65280 \# 4 01020304
+empty        TYPE65281 \# 0
+long-tag     CAA \# 27 00 14 6162636465666768696a6b6c6d6e6f7071727374 3132333435
+where        TYPE29 \# 16 00 12 16 13 8b 3c e2 10 70 ba 2c 10 00 98 96 80
+machine      HINFO "PDP-11/70" "UNIX"
+MiXeD.CaSe   A   192.0.2.2
+mixed.case   A   192.0.2.3
+_dmarc       TXT "v=DMARC1; p=none" "" "a\"b\\c" "\000\200\255"
+*.wild       A   192.0.2.4
+a\.b.c\032d  TXT "a dot inside a label, and a space"
+\195\188     A   192.0.2.5
+alias        CNAME MiXeD.CaSe
+mail         MX  0 .
+svc          HTTPS 1 . alpn=h2,h3 key65333=ex
+srv          SRV 1 2 65535 mIxEd.cAsE
+"#;
