@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use super::{Name, Packing, Record};
 
 /// RFC 1996 §3.6 asks for retries with backoff, and proposes five with a minute between them; on loopback an answer is
 /// there in milliseconds, and a test wants to know sooner that there is none.
-const WAITS: [Duration; 5] = [
+pub(super) const WAITS: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(4),
@@ -100,6 +101,8 @@ pub(super) struct Notification {
     /// The primary's own address: a secondary knows it by that.
     pub source: IpAddr,
     pub soa: Record,
+    /// How long each attempt over UDP waits for its answer.
+    pub waits: Arc<[Duration]>,
 }
 
 impl Notification {
@@ -117,7 +120,7 @@ impl Notification {
         match answer {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => {
-                let attempts = if transport == Transport::Udp { WAITS.len() } else { 1 };
+                let attempts = if transport == Transport::Udp { self.waits.len() } else { 1 };
                 Err(NotifyError::Unanswered { zone, target, transport, attempts })
             }
             Err(source) => Err(NotifyError::Io { zone, target, transport, source }),
@@ -146,7 +149,7 @@ impl Notification {
         let socket = UdpSocket::bind(SocketAddr::new(self.source, 0)).await?;
         // Connected: answers from elsewhere do not get here.
         socket.connect(target).await?;
-        for (attempt, wait) in WAITS.into_iter().enumerate() {
+        for (attempt, wait) in self.waits.iter().enumerate() {
             // A port that nobody listens on (yet) is as good as no answer.
             let _refused = socket.send(message).await;
             let matching = async {
@@ -162,7 +165,7 @@ impl Notification {
                     }
                 }
             };
-            if let Ok(answer) = timeout(wait, matching).await {
+            if let Ok(answer) = timeout(*wait, matching).await {
                 return Ok(Some(answer));
             }
         }

@@ -1,7 +1,7 @@
 //! The sockets: one UDP, one TCP, on the same port of a loopback address.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Served};
 use super::message::Incoming;
-use super::notify::{Notification, NotifyAnswer, NotifyError, Transport};
+use super::notify::{Notification, NotifyAnswer, NotifyError, Transport, WAITS};
 use super::received::{Log, Received, WaitError, wait};
 use super::transfer::{Step, Steps, framed};
 use super::watch::{Watch, WatchEvent};
@@ -35,6 +35,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(100);
 pub struct Config {
     listen: Option<SocketAddr>,
     served: Served,
+    notify_waits: Option<Vec<Duration>>,
 }
 
 impl Config {
@@ -91,6 +92,13 @@ impl Config {
         self.served.packing = packing;
         self
     }
+
+    /// NOTIFY over UDP is sent as often as there are waits, each for its answer; 1, 2, 4, 8 and 8 seconds if not given.
+    #[must_use]
+    pub fn notify_waits(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
+        self.notify_waits = Some(waits.into_iter().collect());
+        self
+    }
 }
 
 /// Why a primary did not start.
@@ -119,7 +127,13 @@ impl Primary {
         let wanted = config.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let failed = |source| StartError { address: wanted, source };
         let (tcp, udp, address) = bind(wanted).await.map_err(failed)?;
-        let shared = Arc::new(Shared { served: Mutex::new(config.served), log: watch::Sender::default() });
+        let notify_waits = config.notify_waits.unwrap_or_else(|| WAITS.to_vec()).into();
+        let shared = Arc::new(Shared {
+            served: Mutex::new(config.served),
+            log: watch::Sender::default(),
+            source: address.ip(),
+            notify_waits,
+        });
         let tasks =
             [tokio::spawn(serve_udp(udp, Arc::clone(&shared))), tokio::spawn(serve_tcp(tcp, Arc::clone(&shared)))];
         Ok(Self { address, shared, tasks })
@@ -168,8 +182,8 @@ impl Primary {
         served.soa_answers.then = behaviour;
     }
 
-    /// Sends NOTIFY for the only zone over UDP from the address it listens on, again until it is answered, five times
-    /// at most within half a minute.
+    /// Sends NOTIFY for the only zone over UDP from the address it listens on, again until it is answered, as
+    /// often as [`Config::notify_waits`] says.
     ///
     /// # Errors
     /// No answer, or there is not exactly one zone.
@@ -180,7 +194,7 @@ impl Primary {
             zones.next().filter(|_| served.zones.len() == 1).cloned()
         };
         let zone = only.ok_or(NotifyError::NotOneZone)?;
-        self.notification(&zone).send(target, Transport::Udp).await
+        self.shared.notification(&zone).send(target, Transport::Udp).await
     }
 
     /// Sends NOTIFY for one of several zones, over UDP or TCP.
@@ -194,11 +208,7 @@ impl Primary {
         transport: Transport,
     ) -> Result<NotifyAnswer, NotifyError> {
         let zone = self.zone(apex).ok_or_else(|| NotifyError::UnknownZone { zone: apex.clone() })?;
-        self.notification(&zone).send(target, transport).await
-    }
-
-    fn notification(&self, zone: &ZoneFile) -> Notification {
-        Notification { source: self.address.ip(), soa: zone.soa().clone() }
+        self.shared.notification(&zone).send(target, transport).await
     }
 
     /// Serves the zone in this file, and serves it again each time the file is saved, with NOTIFY to `targets`.
@@ -211,7 +221,7 @@ impl Primary {
         origin: Option<&str>,
         targets: Vec<SocketAddr>,
     ) -> Result<(Watch, tokio::sync::mpsc::Receiver<WatchEvent>), ZoneFileError> {
-        Watch::start(Arc::clone(&self.shared), self.address.ip(), path.as_ref(), origin, targets)
+        Watch::start(Arc::clone(&self.shared), path.as_ref(), origin, targets)
     }
 
     /// The queries received, oldest first; of more than 10,000, the newest.
@@ -261,6 +271,9 @@ impl Drop for Primary {
 pub(super) struct Shared {
     served: Mutex<Served>,
     log: watch::Sender<Log>,
+    /// A secondary knows its primary by the address: NOTIFY comes from where it listens.
+    source: IpAddr,
+    notify_waits: Arc<[Duration]>,
 }
 
 impl Shared {
@@ -275,6 +288,10 @@ impl Shared {
 
     pub fn zone(&self, apex: &Name) -> Option<Arc<ZoneFile>> {
         self.served().zones.get(apex).cloned()
+    }
+
+    pub fn notification(&self, zone: &ZoneFile) -> Notification {
+        Notification { source: self.source, soa: zone.soa().clone(), waits: Arc::clone(&self.notify_waits) }
     }
 
     fn answer(&self, octets: &[u8], peer: SocketAddr, transport: Transport) -> Answer {

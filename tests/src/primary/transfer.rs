@@ -237,7 +237,10 @@ impl Iterator for Messages {
                 },
                 Item::NextMessage => {
                     self.items.next();
-                    break;
+                    if records > 0 {
+                        break;
+                    }
+                    continue;
                 }
             };
             // A record that not even an empty message can hold is passed over: its RDATA is over 65,535 octets.

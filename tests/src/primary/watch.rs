@@ -5,7 +5,7 @@
 //! A file that cannot be read as a zone changes nothing: the old zone stays, and the error is told.
 
 use std::fs;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-use super::notify::{Notification, NotifyAnswer, NotifyError, Transport};
+use super::notify::{NotifyAnswer, NotifyError, Transport};
 use super::server::Shared;
 use super::{Name, ZoneFile, ZoneFileError, newer};
 
@@ -65,7 +65,6 @@ pub enum WatchEvent {
 impl Watch {
     pub(super) fn start(
         shared: Arc<Shared>,
-        source: IpAddr,
         path: &Path,
         origin: Option<&str>,
         targets: Vec<SocketAddr>,
@@ -79,7 +78,6 @@ impl Watch {
             seen = look(&sources);
         }
         let watcher = Watcher {
-            source,
             path: path.to_owned(),
             origin: origin.map(str::to_owned),
             apex: zone.apex().clone(),
@@ -103,7 +101,6 @@ impl Drop for Watch {
 
 struct Watcher {
     shared: Arc<Shared>,
-    source: IpAddr,
     path: PathBuf,
     origin: Option<String>,
     apex: Name,
@@ -174,7 +171,7 @@ impl Watcher {
         self.notifying = JoinSet::new();
         let Some(zone) = self.shared.zone(&self.apex) else { return };
         for target in self.targets.iter().copied() {
-            let notification = Notification { source: self.source, soa: zone.soa().clone() };
+            let notification = self.shared.notification(&zone);
             let events = self.events.clone();
             self.notifying.spawn(async move {
                 let answer = notification.send(target, Transport::Udp).await;

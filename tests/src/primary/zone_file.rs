@@ -1,12 +1,11 @@
 //! Zone files (RFC 1035 §5), read by the `domain` crate into records in wire form.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use domain::base::iana::{Class, Rtype};
 use domain::base::name::ToName as _;
 use domain::base::rdata::ComposeRecordData as _;
-use domain::zonefile::inplace::{Entry, Zonefile};
+use domain::zonefile::inplace::{Entry, ScannedRecord, Zonefile};
 
 use super::{Name, Record};
 
@@ -144,7 +143,7 @@ pub enum ZoneFileError {
     Line {
         /// The file, or `<text>`.
         file: PathBuf,
-        /// From 1.
+        /// Where the entry begins, from 1.
         line: usize,
         /// What is wrong with it.
         what: String,
@@ -181,42 +180,36 @@ impl Reader {
     fn text(&mut self, file: &Path, text: &[u8], origin: Option<Name>, depth: usize) -> Result<(), ZoneFileError> {
         let source = self.sources.len();
         self.sources.push(file.to_owned());
-        let mut scanner = Zonefile::from(terminated(text).as_ref());
+        let mut scanner = Zonefile::new();
         scanner.set_default_class(Class::IN);
         if let Some(origin) = origin {
             scanner.set_origin(origin);
         }
-        // The scanner keeps its line number to itself; its offset counts one octet that it puts in front.
-        let mut lines = LineCount { text, offset: 0, line: 1 };
-        loop {
-            let entry = scanner.next_entry().map_err(|error| syntax(file, &error.to_string()))?;
-            let line = lines.at(scanner.current_offset().saturating_sub(1));
-            match entry {
-                None => return Ok(()),
-                Some(Entry::Record(record)) => {
-                    let mut rdata = Vec::new();
-                    let Ok(()) = record.data().compose_rdata(&mut rdata);
-                    let record = Record {
-                        owner: record.owner().to_name(),
-                        class: record.class(),
-                        rtype: record.rtype(),
-                        ttl: record.ttl().as_secs(),
-                        rdata: rdata.into(),
-                    };
-                    self.records.push((record, source, line));
+        // One entry at a time: the scanner's own line is that of the token behind the one it refused.
+        for (line, entry) in Entries::of(text) {
+            let at = |what| ZoneFileError::Line { file: file.to_owned(), line, what };
+            scanner.extend_from_slice(entry);
+            if !entry.ends_with(b"\n") {
+                scanner.extend_from_slice(b"\n");
+            }
+            while let Some(entry) = scanner.next_entry().map_err(|error| at(without_place(&error.to_string())))? {
+                let (path, origin) = match entry {
+                    Entry::Record(record) => {
+                        self.records.push((wire(&record), source, line));
+                        continue;
+                    }
+                    Entry::Include { path, origin } => (path, origin),
+                };
+                if depth == INCLUDE_DEPTH {
+                    return Err(at(format!("$INCLUDE goes deeper than {INCLUDE_DEPTH} files")));
                 }
-                Some(Entry::Include { .. }) if depth == INCLUDE_DEPTH => {
-                    let what = format!("$INCLUDE goes deeper than {INCLUDE_DEPTH} files");
-                    return Err(ZoneFileError::Line { file: file.to_owned(), line, what });
-                }
-                Some(Entry::Include { path, origin }) => {
-                    let path = file.parent().unwrap_or(Path::new("")).join(path.as_str());
-                    // RFC 1035 §5.1: an included file starts at its own origin or the current one.
-                    let origin = origin.or_else(|| scanner.origin().ok());
-                    self.include(&path, origin, depth + 1)?;
-                }
+                let path = file.parent().unwrap_or(Path::new("")).join(path.as_str());
+                // RFC 1035 §5.1: an included file starts at its own origin or the current one.
+                let origin = origin.or_else(|| scanner.origin().ok());
+                self.include(&path, origin, depth + 1)?;
             }
         }
+        Ok(())
     }
 
     fn finish(self, file: &Path) -> Result<ZoneFile, ZoneFileError> {
@@ -253,43 +246,65 @@ fn parse_origin(origin: &str) -> Result<Name, ZoneFileError> {
     Name::bytes_from_str(origin).map_err(|source| ZoneFileError::Origin { origin: origin.to_owned(), source })
 }
 
-/// The scanner wants the last line ended; editors do not always.
-fn terminated(text: &[u8]) -> Cow<'_, [u8]> {
-    if text.ends_with(b"\n") {
-        return Cow::Borrowed(text);
+fn wire(record: &ScannedRecord) -> Record {
+    let mut rdata = Vec::new();
+    let Ok(()) = record.data().compose_rdata(&mut rdata);
+    Record {
+        owner: record.owner().to_name(),
+        class: record.class(),
+        rtype: record.rtype(),
+        ttl: record.ttl().as_secs(),
+        rdata: rdata.into(),
     }
-    Cow::Owned([text, b"\n"].concat())
 }
 
-/// `LINE:COLUMN: WHAT` is all that the scanner tells. It has already gone on to the next line when it misses something
-/// at the end of one.
-fn syntax(file: &Path, error: &str) -> ZoneFileError {
-    let mut parts = error.splitn(3, ':');
-    let mut number = || parts.next().and_then(|part| part.trim().parse::<usize>().ok()).unwrap_or(0);
-    let (line, column) = (number(), number());
-    let what = parts.next().unwrap_or(error).trim().to_owned();
-    let line = if column <= 1 && what.contains("end of entry") { line.saturating_sub(1) } else { line };
-    ZoneFileError::Line { file: file.to_owned(), line, what }
+/// The scanner's errors are `LINE:COLUMN: WHAT`.
+fn without_place(error: &str) -> String {
+    error.splitn(3, ':').nth(2).unwrap_or(error).trim().to_owned()
 }
 
-/// Turns growing offsets into line numbers in one pass.
-struct LineCount<'a> {
-    text: &'a [u8],
-    offset: usize,
+/// The entries of a zone file with the line each begins in: a line, or several in parentheses or quotes
+/// (RFC 1035 §5.1).
+struct Entries<'a> {
+    rest: &'a [u8],
     line: usize,
 }
 
-impl LineCount<'_> {
-    #[expect(
-        clippy::naive_bytecount,
-        reason = "each octet is counted once; a crate for it would be one more dependency"
-    )]
-    fn at(&mut self, offset: usize) -> usize {
-        if let Some(passed) = self.text.get(self.offset..offset) {
-            self.line += passed.iter().filter(|octet| **octet == b'\n').count();
-            self.offset = offset;
-        }
-        self.line
+impl<'a> Entries<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        Self { rest: text, line: 1 }
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = (usize, &'a [u8]);
+
+    #[expect(clippy::naive_bytecount, reason = "each octet is counted once; a crate for it is not worth it")]
+    fn next(&mut self) -> Option<Self::Item> {
+        let (mut depth, mut quoted, mut comment, mut escaped) = (0_usize, false, false, false);
+        let mut end_of_entry = |octet: &u8| {
+            let plain = !std::mem::take(&mut escaped);
+            match octet {
+                b'\n' if comment || !quoted => {
+                    comment = false;
+                    return depth == 0;
+                }
+                _ if comment || !plain => {}
+                b'\\' => escaped = true,
+                b'"' => quoted = !quoted,
+                b';' if !quoted => comment = true,
+                b'(' if !quoted => depth += 1,
+                b')' if !quoted => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            false
+        };
+        let length = self.rest.iter().position(&mut end_of_entry).map_or(self.rest.len(), |at| at + 1);
+        let (entry, rest) = self.rest.split_at(length);
+        let line = self.line;
+        self.rest = rest;
+        self.line += entry.iter().filter(|octet| **octet == b'\n').count();
+        (!entry.is_empty()).then_some((line, entry))
     }
 }
 
