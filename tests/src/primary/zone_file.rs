@@ -186,8 +186,12 @@ impl Reader {
             scanner.set_origin(origin);
         }
         // One entry at a time: the scanner's own line is that of the token behind the one it refused.
-        for (line, entry) in Entries::of(text) {
+        for (line, entry, closed) in Entries::of(text) {
             let at = |what| ZoneFileError::Line { file: file.to_owned(), line, what };
+            // The scanner panics on some of these.
+            if !closed {
+                return Err(at("a parenthesis or a quote is opened and never closed".to_owned()));
+            }
             scanner.extend_from_slice(entry);
             if !entry.ends_with(b"\n") {
                 scanner.extend_from_slice(b"\n");
@@ -221,10 +225,15 @@ impl Reader {
         let mut soa: Option<(Record, u32)> = None;
         for (record, source, line) in &records {
             if record.rtype == Rtype::SOA {
-                let (None, Some(serial)) = (&soa, record.serial()) else {
-                    return Err(at(*source, *line, "a second SOA record: a zone has one".to_owned()));
+                let what = match (&soa, record.serial()) {
+                    (None, Some(serial)) => {
+                        soa = Some((record.clone(), serial));
+                        continue;
+                    }
+                    (Some(_), _) => "a second SOA record: a zone has one",
+                    (None, None) => "an SOA record without its five numbers",
                 };
-                soa = Some((record.clone(), serial));
+                return Err(at(*source, *line, what.to_owned()));
             }
         }
         let Some((soa, serial)) = soa else {
@@ -277,7 +286,8 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = (usize, &'a [u8]);
+    /// The line, the entry, and whether what it opens it also closes.
+    type Item = (usize, &'a [u8], bool);
 
     #[expect(clippy::naive_bytecount, reason = "each octet is counted once; a crate for it is not worth it")]
     fn next(&mut self) -> Option<Self::Item> {
@@ -304,7 +314,7 @@ impl<'a> Iterator for Entries<'a> {
         let line = self.line;
         self.rest = rest;
         self.line += entry.iter().filter(|octet| **octet == b'\n').count();
-        (!entry.is_empty()).then_some((line, entry))
+        (!entry.is_empty()).then_some((line, entry, depth == 0 && !quoted))
     }
 }
 
