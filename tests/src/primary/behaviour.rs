@@ -29,7 +29,7 @@ pub enum Behaviour {
         /// The time between them.
         pause: Duration,
     },
-    /// Records without end: new ones, all inside the zone.
+    /// Records without end: new ones, all inside the zone. (It does end, in an orderly close, after about a gigabyte.)
     Endless,
 
     // The header.
@@ -58,12 +58,12 @@ pub enum Behaviour {
     /// These records, half-way: another class, OPT, a meta type, whatever is to be tried.
     With(Vec<Record>),
 
-    // The octets. After the opening SOA comes a record
-    /// whose owner is a compression pointer to itself.
+    // The octets.
+    /// After the opening SOA, a record whose owner is a compression pointer to itself.
     PointerLoop,
-    /// whose RDLENGTH reaches beyond the message.
+    /// After the opening SOA, a record whose RDLENGTH reaches beyond the message.
     RdlengthTooLong,
-    /// whose RDLENGTH ends inside the name that its RDATA holds.
+    /// After the opening SOA, an MX whose RDLENGTH ends inside the name in its RDATA.
     RdlengthTooShort,
 }
 

@@ -20,6 +20,7 @@
 
 mod answer;
 mod behaviour;
+mod config;
 mod message;
 mod notify;
 mod received;
@@ -30,10 +31,11 @@ mod watch;
 mod zone_file;
 
 pub use behaviour::{Behaviour, Forgery, Packing, SoaBehaviour};
+pub use config::Config;
 pub use notify::{NotifyAnswer, NotifyError, Transport};
 pub use received::{Received, WaitError};
 pub use record::{Record, newer};
-pub use server::{Config, Primary, StartError};
+pub use server::{Primary, StartError};
 pub use watch::{Watch, WatchEvent};
 pub use zone_file::{ODD_ZONE, ZoneFile, ZoneFileError};
 

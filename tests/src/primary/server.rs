@@ -19,7 +19,7 @@ use super::notify::{Notification, NotifyAnswer, NotifyError, Transport, WAITS};
 use super::received::{Log, Received, WaitError, wait};
 use super::transfer::{Step, Steps, framed};
 use super::watch::{Watch, WatchEvent};
-use super::{Behaviour, Name, Packing, SoaBehaviour, ZoneFile, ZoneFileError};
+use super::{Behaviour, Config, Name, SoaBehaviour, ZoneFile, ZoneFileError};
 
 /// A connection on which nothing is asked is closed (RFC 7766 §6.2.3), as is a silent one that its peer leaves open.
 const IDLE: Duration = Duration::from_mins(2);
@@ -29,77 +29,6 @@ const BIND_ATTEMPTS: usize = 16;
 const CONNECTIONS: usize = 100;
 /// Out of file descriptors, say: not to be tried again at once.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
-
-/// What a [`Primary`] serves and how. Without a behaviour, it behaves.
-#[derive(Default)]
-pub struct Config {
-    listen: Option<SocketAddr>,
-    served: Served,
-    notify_waits: Option<Vec<Duration>>,
-}
-
-impl Config {
-    /// No zones, port chosen by the system on 127.0.0.1.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The address for UDP and TCP; port 0 lets the system choose one that is free for both.
-    #[must_use]
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = Some(address);
-        self
-    }
-
-    /// Serves this zone, in the place of one of the same name.
-    #[must_use]
-    pub fn zone(mut self, zone: ZoneFile) -> Self {
-        self.served.zones.insert(zone.apex().clone(), Arc::new(zone));
-        self
-    }
-
-    /// Every transfer goes like this, but for those of [`Config::transfers`].
-    #[must_use]
-    pub fn behaviour(mut self, behaviour: Behaviour) -> Self {
-        self.served.transfers.then = behaviour;
-        self
-    }
-
-    /// The first transfers go like these, one each.
-    #[must_use]
-    pub fn transfers(mut self, script: impl IntoIterator<Item = Behaviour>) -> Self {
-        self.served.transfers.next.extend(script);
-        self
-    }
-
-    /// Every SOA query is answered like this, but for those of [`Config::soa_answers`].
-    #[must_use]
-    pub fn soa_behaviour(mut self, behaviour: SoaBehaviour) -> Self {
-        self.served.soa_answers.then = behaviour;
-        self
-    }
-
-    /// The first SOA queries are answered like these, one each.
-    #[must_use]
-    pub fn soa_answers(mut self, script: impl IntoIterator<Item = SoaBehaviour>) -> Self {
-        self.served.soa_answers.next.extend(script);
-        self
-    }
-
-    /// How records are put into messages.
-    #[must_use]
-    pub fn packing(mut self, packing: Packing) -> Self {
-        self.served.packing = packing;
-        self
-    }
-
-    /// NOTIFY over UDP is sent as often as there are waits, each for its answer; 1, 2, 4, 8 and 8 seconds if not given.
-    #[must_use]
-    pub fn notify_waits(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
-        self.notify_waits = Some(waits.into_iter().collect());
-        self
-    }
-}
 
 /// Why a primary did not start.
 #[derive(Debug, thiserror::Error)]
