@@ -306,44 +306,48 @@ async fn serve_connection(mut stream: TcpStream, peer: SocketAddr, shared: &Shar
         match shared.answer(&query, peer, Transport::Tcp) {
             Answer::Nothing => {}
             Answer::Message(message) => timeout(IDLE, stream.write_all(&framed(&message))).await??,
-            Answer::Transfer(steps) => match perform(stream, steps).await? {
-                After::Closed => {
-                    shared.log.send_modify(|log| log.transfers_sent += 1);
-                    return Ok(());
+            Answer::Transfer(steps) => {
+                let after = perform(&mut stream, steps).await?;
+                shared.log.send_modify(|log| log.transfers_sent += 1);
+                match after {
+                    After::NextQuery => {}
+                    After::Drained => return drain(&mut stream).await,
+                    After::Dropped => return Ok(()),
                 }
-                After::Open(open) => {
-                    shared.log.send_modify(|log| log.transfers_sent += 1);
-                    stream = open;
-                }
-            },
+            }
         }
     }
 }
 
 enum After {
-    Open(TcpStream),
-    Closed,
+    NextQuery,
+    /// Nothing more is said; the peer closes.
+    Drained,
+    Dropped,
 }
 
-async fn perform(mut stream: TcpStream, steps: Steps) -> io::Result<After> {
+async fn perform(stream: &mut TcpStream, steps: Steps) -> io::Result<After> {
     for step in steps {
         match step {
             Step::Send(octets) => timeout(IDLE, stream.write_all(&octets)).await??,
             Step::Pause(pause) => tokio::time::sleep(pause).await,
             Step::Close => {
                 stream.shutdown().await?;
-                return Ok(After::Closed);
+                return Ok(After::Drained);
             }
             Step::Reset => {
                 stream.set_zero_linger()?;
-                return Ok(After::Closed);
+                return Ok(After::Dropped);
             }
-            Step::Silence => {
-                let mut ignored = [0; 512];
-                while let Ok(Ok(1..)) = timeout(IDLE, stream.read(&mut ignored)).await {}
-                return Ok(After::Closed);
-            }
+            Step::Silence => return Ok(After::Drained),
         }
     }
-    Ok(After::Open(stream))
+    Ok(After::NextQuery)
+}
+
+/// Reads what the peer still sends: dropping a stream with unread octets would reset it, and an orderly close be lost.
+async fn drain(stream: &mut TcpStream) -> io::Result<()> {
+    let mut ignored = [0; 512];
+    while timeout(IDLE, stream.read(&mut ignored)).await?? > 0 {}
+    Ok(())
 }

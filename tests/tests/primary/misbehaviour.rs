@@ -48,6 +48,19 @@ async fn transfers_end_as_the_behaviour_says() {
 }
 
 #[tokio::test]
+async fn a_reset_is_one_without_unread_octets_too() {
+    let config = Config::new().zone(ZoneFile::generated("example.com.", 7, 9).unwrap());
+    let config = config.packing(Packing::one_record()).behaviour(Behaviour::ResetAfterMessages(2));
+    let primary = Primary::start(config).await.unwrap();
+    let mut stream = TcpStream::connect(primary.address()).await.unwrap();
+    stream.write_all(&framed(&query("example.com.", Rtype::AXFR))).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(records(&[read_message(&mut stream).await.unwrap()]).len(), 1);
+    }
+    assert_eq!(read_message(&mut stream).await, Err(End::Reset));
+}
+
+#[tokio::test]
 async fn silence_keeps_the_connection_open() {
     let primary = start(ZoneFile::generated("example.com.", 7, 1).unwrap(), Behaviour::SilentAfterMessages(0)).await;
     let mut stream = TcpStream::connect(primary.address()).await.unwrap();

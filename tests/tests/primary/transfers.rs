@@ -14,7 +14,10 @@ use crate::wire::{
 
 #[tokio::test]
 async fn a_large_zone_arrives_complete_in_several_messages() {
-    let zone = ZoneFile::generated("example.com.", 7, 10_000).unwrap();
+    // A name that comes first beyond the reach of compression pointers, and comes again.
+    let late = Record::new("late.below.example.com.", Rtype::A, 300, vec![192, 0, 2, 1]).unwrap();
+    let late_too = Record { rdata: vec![192, 0, 2, 2].into(), ..late.clone() };
+    let zone = ZoneFile::generated("example.com.", 7, 10_000).unwrap().with_record(late).with_record(late_too);
     let primary = start(zone.clone(), Behaviour::Honest).await;
     let messages = axfr(&primary, "example.com.").await.messages;
     assert!(messages.len() > 1, "10,000 records in one message");
