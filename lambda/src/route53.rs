@@ -278,6 +278,7 @@ where
     let message = || error.message().unwrap_or("(no message)").to_owned();
     match error.code() {
         Some("InvalidChangeBatch") => Route53Error::InvalidChangeBatch(message()),
+        Some("NoSuchHostedZone") => Route53Error::NoSuchHostedZone(id.to_owned()),
         Some(
             code @ ("AccessDenied"
             | "AccessDeniedException"
