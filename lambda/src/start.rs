@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -19,6 +22,8 @@ use crate::settings::Settings;
 const ATTEMPTS: u32 = 10;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// Where Route 53's one endpoint is, for an operator who has set no region.
+const GLOBAL: &str = "us-east-1";
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Logs JSON, a line for each event, at the level that `RUST_LOG` says or `info`.
@@ -36,7 +41,12 @@ pub async fn aws() -> SdkConfig {
         .with_initial_backoff(FIRST_BACKOFF)
         .with_max_backoff(LONGEST_BACKOFF);
     let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    // Not the whole default chain: outside of EC2 its last link waits for a metadata service that is not there.
+    let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new())
+        .or_else(GLOBAL);
     aws_config::defaults(BehaviorVersion::latest())
+        .region(region)
         .http_client(https)
         .retry_config(retry)
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
