@@ -1,6 +1,6 @@
 //! The strict hosted zone as a program: a Route 53 to try things against.
 
-use std::{error::Error, io::Write, net::SocketAddr, time::Duration};
+use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use secondary53_tests::strict::{CHANGES, Config, REQUESTS, Server, ZoneSpec};
@@ -60,12 +60,27 @@ impl Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("strict-hosted-zone: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprint!(": {cause}");
+                source = cause.source();
+            }
+            eprintln!();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     // Before anybody can know that it runs, so that a signal never finds it unprepared.
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = Server::start(arguments.into_config()).await?;
