@@ -51,7 +51,7 @@ async fn a_delete_must_match_what_is_stored() {
     for bad in
         [other_ttl, delete("www.example.com", "A", ONE), delete("www.example.com", "A", &["192.0.2.1", "192.0.2.3"])]
     {
-        assert_eq!(world.refused(world.send(vec![bad]).await), differs);
+        assert_eq!(refused(world.send(vec![bad]).await), differs);
     }
     world.send(vec![delete("www.example.com", "A", &["192.0.2.2", "192.0.2.1"])]).await.unwrap();
     assert_eq!(world.values("www.example.com.", "A"), None);
@@ -62,9 +62,9 @@ async fn another_spelling_is_another_value() {
     let world = World::start().await;
     world.send(vec![create("six.example.com", "AAAA", &["2001:DB8::1"])]).await.unwrap();
     assert_eq!(world.values("six.example.com.", "AAAA").unwrap(), ["2001:DB8::1"]);
-    let message = world.refused(world.send(vec![delete("six.example.com", "AAAA", &["2001:db8::1"])]).await);
+    let message = refused(world.send(vec![delete("six.example.com", "AAAA", &["2001:db8::1"])]).await);
     assert!(message.contains("do not match"), "{message}");
-    let message = world.refused(world.send(vec![create("two.example.com", "AAAA", &["::1", "0::1"])]).await);
+    let message = refused(world.send(vec![create("two.example.com", "AAAA", &["::1", "0::1"])]).await);
     assert_eq!(message, "[Duplicate Resource Record: '0::1']");
 }
 
@@ -76,9 +76,9 @@ async fn an_rrset_is_not_changed_twice_but_by_delete_and_create() {
     let (create, delete) = (|| create("www.example.com", "A", TWO), || delete("www.example.com", "A", ONE));
     let upsert = || upsert("www.example.com", "A", TWO);
     for bad in [vec![delete(), delete()], vec![upsert(), upsert()], vec![delete(), create(), delete()]] {
-        assert_eq!(world.refused(world.send(bad).await), invalid);
+        assert_eq!(refused(world.send(bad).await), invalid);
     }
-    let message = world.refused(world.send(vec![create(), delete()]).await);
+    let message = refused(world.send(vec![create(), delete()]).await);
     assert!(message.contains("already exists"), "{message}");
     world.send(vec![delete(), create()]).await.unwrap();
     assert_eq!(world.values("www.example.com.", "A").unwrap(), TWO);
@@ -91,13 +91,13 @@ async fn a_cname_stands_alone_and_swaps_with_the_delete_first() {
     world.send(vec![create("www.example.com", "A", ONE)]).await.unwrap();
     let conflicts = "RRSet of type CNAME with DNS name www.example.com. is not permitted as it conflicts with other \
                      records with the same DNS name in zone example.com.";
-    assert_eq!(world.refused(world.send(vec![cname()]).await), format!("[{conflicts}]"));
+    assert_eq!(refused(world.send(vec![cname()]).await), format!("[{conflicts}]"));
     let late = vec![cname(), delete("www.example.com", "A", ONE)];
-    assert_eq!(world.refused(world.send(late).await), format!("[{conflicts}]"));
+    assert_eq!(refused(world.send(late).await), format!("[{conflicts}]"));
     world.send(vec![delete("www.example.com", "A", ONE), cname()]).await.unwrap();
 
     for action in [create, upsert] {
-        let message = world.refused(world.send(vec![action("www.example.com", "A", ONE)]).await);
+        let message = refused(world.send(vec![action("www.example.com", "A", ONE)]).await);
         assert_eq!(
             message,
             "[RRSet of type A with DNS name www.example.com. is not permitted because a conflicting RRSet of type  \
@@ -108,9 +108,9 @@ async fn a_cname_stands_alone_and_swaps_with_the_delete_first() {
     world.send(back).await.unwrap();
 
     let apex = world.send(vec![create("example.com", "CNAME", &["a.example.net."])]).await;
-    assert!(world.refused(apex).contains("not permitted at apex"));
+    assert!(refused(apex).contains("not permitted at apex"));
     let two = world.send(vec![create("x.example.com", "CNAME", &["a.example.net.", "b.example.net."])]).await;
-    assert!(world.refused(two).contains("must have exactly one value"));
+    assert!(refused(two).contains("must have exactly one value"));
 }
 
 #[tokio::test]
@@ -130,20 +130,20 @@ async fn the_apex_keeps_its_ns_and_soa_and_the_soa_is_upserted() {
         let values: Vec<_> = set_.values.iter().map(String::as_str).collect();
         change(action, set(&set_.name, set_.rtype, i64::from(set_.ttl.unwrap()), &values))
     };
-    let message = world.refused(world.send(vec![exactly(ChangeAction::Delete, &soa)]).await);
+    let message = refused(world.send(vec![exactly(ChangeAction::Delete, &soa)]).await);
     assert_eq!(message, "[A HostedZone must contain exactly one SOA record.]");
-    let message = world.refused(world.send(vec![exactly(ChangeAction::Delete, &ns)]).await);
+    let message = refused(world.send(vec![exactly(ChangeAction::Delete, &ns)]).await);
     assert_eq!(message, "[A HostedZone must contain at least one NS record for the zone itself.]");
-    let message = world.refused(world.send(vec![exactly(ChangeAction::Create, &soa)]).await);
+    let message = refused(world.send(vec![exactly(ChangeAction::Create, &soa)]).await);
     assert!(message.contains("already exists"), "{message}");
 
     let next = format!("{mname} awsdns-hostmaster.amazon.com. 4294967295 3600 600 604800 300");
     world.send(vec![upsert("example.com", "SOA", &[&next])]).await.unwrap();
     assert_eq!(world.zone().serial, u32::MAX);
-    let message = world.refused(world.send(vec![upsert("www.example.com", "SOA", &[&next])]).await);
+    let message = refused(world.send(vec![upsert("www.example.com", "SOA", &[&next])]).await);
     assert!(message.contains("only permitted at apex"), "{message}");
     let ds = world.send(vec![create("example.com", "DS", &["1 13 5 00"])]).await;
-    assert!(world.refused(ds).contains("not permitted at apex"));
+    assert!(refused(ds).contains("not permitted at apex"));
 }
 
 #[tokio::test]
@@ -184,7 +184,7 @@ async fn a_protected_rrset_refuses_the_whole_batch() {
     world.server.seed(ZONE, &[("www.example.com", "A", 300, ONE)]).unwrap();
     world.server.protect(ZONE, "www.example.com", "A").unwrap();
     let batch = vec![create("new.example.com", "A", ONE), upsert("www.example.com", "A", TWO)];
-    let message = world.refused(world.send(batch).await);
+    let message = refused(world.send(batch).await);
     assert_eq!(message, "[RRSet [name='www.example.com.', type='A'] is protected and cannot be changed]");
     assert_eq!(world.zone().rrsets.len(), 3);
 }
@@ -202,7 +202,7 @@ async fn the_log_tells_what_was_asked_and_what_came_of_it() {
     assert_eq!(calls[1].code(), Some("InvalidChangeBatch"));
     assert_eq!(calls[1].changes.len(), 2);
     assert!(calls[1].changes.iter().all(|change| change.effect.is_none()));
-    assert_eq!(calls[0].at_ms, 1_800_000_000_000);
+    assert_eq!(calls[0].at_ms, 1_800_000_000_123);
     let first = &calls[0].changes[0];
     assert_eq!((first.action, first.name.as_str(), first.rtype), ("CREATE", "www.example.com", "A"));
     assert_eq!((first.ttl, first.effect), (Some(300), Some(Effect::Created)));

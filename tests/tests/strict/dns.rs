@@ -196,7 +196,7 @@ async fn what_is_not_a_plain_query() {
 #[tokio::test]
 async fn a_change_is_served_once_it_is_in_sync_and_a_private_zone_never() {
     let world = World::with(|config| {
-        config.propagation = Duration::from_secs(60);
+        config.propagation = Duration::from_mins(1);
         config.zones.push(ZoneSpec { private: true, ..ZoneSpec::public("corp.example") });
     })
     .await;

@@ -166,7 +166,7 @@ async fn a_routed_rrset_and_a_plain_one_do_not_share_a_name_and_type() {
     world.send(vec![create("www.example.com", "A", &["192.0.2.1"])]).await.unwrap();
     let mut weighted = set("www.example.com", "A", 60, &["192.0.2.9"]);
     (weighted.set_identifier, weighted.weight) = (Some("one".to_owned()), Some(1));
-    let message = world.refused(world.send(vec![change(ChangeAction::Create, weighted.clone())]).await);
+    let message = refused(world.send(vec![change(ChangeAction::Create, weighted.clone())]).await);
     assert!(message.contains("SetIdentifier one cannot be created"), "{message}");
     weighted.weight = None;
     let refusal = world.send(vec![change(ChangeAction::Create, weighted)]).await.unwrap_err();

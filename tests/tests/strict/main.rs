@@ -36,7 +36,7 @@ impl World {
     }
 
     async fn with(adjust: impl FnOnce(&mut Config)) -> Self {
-        let clock = ManualClock::at(Duration::from_secs(1_800_000_000));
+        let clock = ManualClock::at(Duration::from_millis(1_800_000_000_123));
         let mut config = Config {
             zones: vec![ZoneSpec::public("example.com").with_id(ZONE)],
             clock: Clock::Manual(clock.clone()),
@@ -52,14 +52,6 @@ impl World {
         send(&self.client, ZONE, changes).await
     }
 
-    /// The text of an `InvalidChangeBatch`.
-    #[track_caller]
-    fn refused(&self, outcome: Result<ChangeInfo, Refusal>) -> String {
-        let Refusal { code, message } = outcome.expect_err("the batch should have been refused");
-        assert_eq!(code, "InvalidChangeBatch", "{message}");
-        message
-    }
-
     fn zone(&self) -> ZoneView {
         self.server.zone(ZONE).unwrap()
     }
@@ -68,6 +60,14 @@ impl World {
     fn values(&self, name: &str, rtype: &str) -> Option<Vec<String>> {
         self.zone().rrset(name, rtype).map(|set| set.values.clone())
     }
+}
+
+/// The text of an `InvalidChangeBatch`.
+#[track_caller]
+fn refused(outcome: Result<ChangeInfo, Refusal>) -> String {
+    let Refusal { code, message } = outcome.expect_err("the batch should have been refused");
+    assert_eq!(code, "InvalidChangeBatch", "{message}");
+    message
 }
 
 /// An error of the API.

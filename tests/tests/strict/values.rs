@@ -37,7 +37,7 @@ async fn names_beyond_their_limits_are_refused() {
         ("é.example.com".to_owned(), "UnsupportedCharacter"),
         ("a\\9.example.com".to_owned(), "InvalidEscape"),
     ] {
-        let message = world.refused(world.send(vec![create(&name, "A", &["192.0.2.1"])]).await);
+        let message = refused(world.send(vec![create(&name, "A", &["192.0.2.1"])]).await);
         assert!(message.starts_with(&format!("[FATAL problem: {problem} (")), "{message}");
     }
     world.send(vec![create(&longest, "A", &["192.0.2.1"])]).await.unwrap();
@@ -46,7 +46,7 @@ async fn names_beyond_their_limits_are_refused() {
 #[tokio::test]
 async fn no_wildcard_ns_and_no_other_types() {
     let world = World::start().await;
-    let message = world.refused(world.send(vec![create("*.example.com", "NS", &["a.example.net."])]).await);
+    let message = refused(world.send(vec![create("*.example.com", "NS", &["a.example.net."])]).await);
     assert!(message.contains("not permitted at a wildcard"), "{message}");
     for rtype in ["DNAME", "LOC", "URI", "DNSKEY", "CDS", "RRSIG", "NSEC", "HINFO", "RP", "TYPE65280", "a"] {
         let refusal = world.send(vec![create("x.example.com", rtype, &["x"])]).await.unwrap_err();

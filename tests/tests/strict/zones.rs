@@ -95,7 +95,7 @@ async fn zones_are_created_once_and_deleted_when_bare() {
 
 #[tokio::test]
 async fn a_change_is_pending_until_it_has_spread() {
-    let world = World::with(|config| config.propagation = Duration::from_secs(60)).await;
+    let world = World::with(|config| config.propagation = Duration::from_mins(1)).await;
     let info = world.send(hosts(1)).await.unwrap();
     assert!(info.id.starts_with("/change/C"));
     assert_eq!(info.submitted_at.secs(), 1_800_000_000);
