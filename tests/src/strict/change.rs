@@ -286,7 +286,7 @@ impl Batch<'_> {
 
 fn shown(key: &Key) -> String {
     match &key.set_identifier {
-        Some(id) => format!("[name='{}', type='{}', set identifier='{id}']", key.name, key.rtype),
+        Some(id) => format!("[name='{}', type='{}', set-identifier='{id}']", key.name, key.rtype),
         None => format!("[name='{}', type='{}']", key.name, key.rtype),
     }
 }

@@ -199,7 +199,8 @@ impl HostedZone {
     /// With the SOA and the NS that Route 53 makes. `number` is any, and tells its name servers from another zone's.
     pub fn new(spec: &ZoneSpec, id: String, caller_reference: String, number: u32) -> Result<Self, Fault> {
         let name = Name::parse(&spec.name)?;
-        if name.is_root() || name.labels().any(|label| label.contains(&b'*')) {
+        // No `*` in the leftmost label; elsewhere it is a character like any other.
+        if name.labels().next().is_none_or(|label| label.contains(&b'*')) {
             return Err(Fault::new("InvalidDomainName", "Not a name for a hosted zone", &spec.name));
         }
         let servers = name_servers(number);

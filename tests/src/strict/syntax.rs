@@ -146,9 +146,10 @@ pub fn rdata(rtype: RecordType, text: &str) -> Result<Vec<u8>, Fault> {
         T::Caa => {
             out.push(fields.number(u8::MAX)?);
             let tag = fields.field()?;
-            // RFC 8659 §4.1: letters and digits, at most 15 of them (the registry's bound; narrow).
-            if tag.len() > 15 || !tag.bytes().all(|octet| octet.is_ascii_alphanumeric()) {
-                return Err(fields.fault("CAARRDATAIllegalTag", "CAA tag is not 1 to 15 letters and digits"));
+            // RFC 8659 §4.1 knows letters and digits alone; AWS's page has an example with hyphens.
+            let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-';
+            if tag.len() > usize::from(u8::MAX) || !tag.bytes().all(plain) {
+                return Err(fields.fault("CAARRDATAIllegalTag", "CAA tag is not 1 to 255 letters, digits and hyphens"));
             }
             push_string(&mut out, tag.as_bytes());
             out.extend(fields.quoted()?);

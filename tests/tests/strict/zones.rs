@@ -86,6 +86,12 @@ async fn zones_are_created_once_and_deleted_when_bare() {
     drop_zone().await.unwrap();
     assert_eq!(drop_zone().await.unwrap_err().code(), Some("NoSuchHostedZone"));
 
+    for (name, taken) in [("*.example.org", false), ("a*.example.org", false), ("a.*.example.org", true), (".", false)]
+    {
+        let made = world.client.create_hosted_zone().name(name).caller_reference(name).send().await;
+        assert_eq!(made.as_ref().err().and_then(ProvideErrorMetadata::code), (!taken).then_some("InvalidDomainName"));
+    }
+
     let vpc = Vpc::builder().vpc_id("vpc-1").vpc_region(VpcRegion::EuWest1).build();
     let private = HostedZoneConfig::builder().private_zone(true).build();
     let made = world.client.create_hosted_zone().name("corp.example").caller_reference("p");

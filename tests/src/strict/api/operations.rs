@@ -346,5 +346,5 @@ fn no_such_zone(id: &str) -> Refusal {
 }
 
 fn malformed(error: &Malformed) -> Refusal {
-    Refusal::bad("MalformedXML", format!("The XML you provided {error}"))
+    Refusal::bad("MalformedInput", format!("The XML you provided {error}"))
 }

@@ -68,9 +68,10 @@ fn strings() {
     }
     taken(T::Caa, r#"0 issue "ca.example; policy=ev""#, b"\0\x05issueca.example; policy=ev");
     taken(T::Caa, r#"128 issue "\"""#, b"\x80\x05issue\"");
+    taken(T::Caa, r#"128 example-text-tag "1-555""#, b"\x80\x10example-text-tag1-555");
     taken(T::Caa, r#"0 iodef """#, b"\0\x05iodef");
-    refused(T::Caa, &["0 issue ca.example", "256 issue \"a\"", "0 is-sue \"a\"", "0 issue", "0 issue \"a\" \"b\""]);
-    refused(T::Caa, &[&format!("0 {} \"a\"", "a".repeat(16))]);
+    refused(T::Caa, &["0 issue ca.example", "256 issue \"a\"", "0 is_sue \"a\"", "0 issue", "0 issue \"a\" \"b\""]);
+    refused(T::Caa, &[&format!("0 {} \"a\"", "a".repeat(256))]);
     taken(
         T::Naptr,
         r#"100 10 "U" "E2U+sip" "!^.*$!sip:\\1 x@example.com!" ."#,
