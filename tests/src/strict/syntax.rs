@@ -6,6 +6,8 @@
 //! whether more are taken).
 
 mod fields;
+#[cfg(test)]
+mod oracle;
 mod service;
 #[cfg(test)]
 mod tests;
