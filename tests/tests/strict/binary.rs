@@ -12,8 +12,6 @@ use tokio::{
 
 use crate::*;
 
-const GENEROUS: Duration = Duration::from_secs(30);
-
 #[tokio::test]
 async fn it_serves_and_stops_on_sigterm() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_strict-hosted-zone"))

@@ -14,8 +14,6 @@ use tokio::{
 
 use crate::*;
 
-const GENEROUS: Duration = Duration::from_secs(30);
-
 fn query(name: &str, rtype: RecordType) -> Message {
     let mut message = Message::query();
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), rtype));

@@ -15,13 +15,16 @@ use std::time::Duration;
 
 use aws_sdk_route53::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
     error::ProvideErrorMetadata,
     types::{Change, ChangeAction, ChangeBatch, ChangeInfo, ResourceRecord, ResourceRecordSet, RrType},
 };
 use secondary53_tests::strict::{Clock, Config, ManualClock, Server, ZoneSpec, ZoneView};
 
 const ZONE: &str = "Z1EXAMPLE";
+
+/// No answer takes as long as this; a test that waits longer has failed.
+const GENEROUS: Duration = Duration::from_secs(30);
 
 /// A stand-in with `example.com.` in it, and a client of it.
 struct World {
@@ -94,6 +97,7 @@ fn client(endpoint: &str) -> Client {
         .endpoint_url(endpoint)
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_timeout(GENEROUS).build())
         .build();
     Client::from_conf(config)
 }
