@@ -1,2 +1,7 @@
-//! placeholder
+//! The scripted world: what the tests and the demo put around the programs of this project.
+//!
+//! - [`primary`]: a primary of our own that can misbehave in every way that a transfer can go wrong.
+//! - [`strict`]: a Route 53 that refuses what Route 53 refuses.
+
 pub mod primary;
+pub mod strict;
