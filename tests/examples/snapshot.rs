@@ -2,15 +2,12 @@
 //!
 //! usage: snapshot ZONEFILE ORIGIN [RUNS]
 
-use std::path::Path;
 use std::time::Instant;
 
 use secondary53_tests::primary::ZoneFile;
-use secondary53_zone::name::Name;
-use secondary53_zone::rdata;
-use secondary53_zone::rrset::Rtype;
+use secondary53_tests::zones::zone_of;
 use secondary53_zone::snapshot::Snapshot;
-use secondary53_zone::zone::{Limits, Zone, ZoneBuilder};
+use secondary53_zone::zone::Limits;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -18,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("usage: snapshot ZONEFILE ORIGIN [RUNS]".into());
     };
     let runs: usize = arguments.next().map_or(Ok(11), |runs| runs.parse())?;
-    let zone = zone_of(Path::new(&file), &origin)?;
+    let zone = zone_of(&ZoneFile::read(file, Some(&origin))?)?;
     println!("{} records at serial {}", zone.record_count(), zone.serial());
 
     let digest = timed("digest", runs, || Ok(Snapshot::new(zone.clone())))?;
@@ -34,20 +31,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn zone_of(file: &Path, origin: &str) -> Result<Zone, Box<dyn std::error::Error>> {
-    let read = ZoneFile::read(file, Some(origin))?;
-    let limits = Limits { records: 10_000_000, ..Limits::default() };
-    let mut builder = ZoneBuilder::new(Name::parse(origin)?, limits);
-    for record in std::iter::once(read.soa()).chain(read.records()) {
-        let (owner, _) = Name::from_wire(record.owner.as_slice())?;
-        let (rtype, rdata) = (Rtype(record.rtype.to_int()), &record.rdata);
-        builder.push_with(owner.by_ref(), rtype, record.ttl, |out| {
-            rdata::push_canonical(rtype, rdata, 0, rdata.len(), out).map_err(Box::<dyn std::error::Error>::from)
-        })?;
-    }
-    Ok(builder.build()?.zone)
-}
-
 /// Runs it so often and prints the median.
 fn timed<T>(what: &str, runs: usize, mut run: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
     let mut times = Vec::new();
@@ -59,7 +42,12 @@ fn timed<T>(what: &str, runs: usize, mut run: impl FnMut() -> std::io::Result<T>
         times.push(began.elapsed());
     }
     times.sort_unstable();
-    println!("{what}: {:.2} ms (median of {}, max {:.2})", millis(times[times.len() / 2]), times.len(), millis(times[times.len() - 1]));
+    println!(
+        "{what}: {:.2} ms (median of {}, max {:.2})",
+        millis(times[times.len() / 2]),
+        times.len(),
+        millis(times[times.len() - 1])
+    );
     last.ok_or_else(|| std::io::Error::other("not run"))
 }
 

@@ -2,6 +2,8 @@
 //!
 //! - [`primary`]: a primary of our own that can misbehave in every way that a transfer can go wrong.
 //! - [`strict`]: a Route 53 that refuses what Route 53 refuses.
+//! - [`zones`]: zones from zone files.
 
 pub mod primary;
 pub mod strict;
+pub mod zones;

@@ -1,0 +1,37 @@
+//! From a zone file to the zone that a transfer of it would make, without a transfer.
+
+use secondary53_zone::name::{Name, NameError};
+use secondary53_zone::rdata::{self, RdataError};
+use secondary53_zone::rrset::Rtype;
+use secondary53_zone::zone::{Limits, Zone, ZoneBuilder, ZoneError};
+
+use crate::primary::ZoneFile;
+
+/// Why the records of a file do not make a zone.
+#[derive(Debug, thiserror::Error)]
+pub enum NoZone {
+    /// A name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// RDATA.
+    #[error(transparent)]
+    Rdata(#[from] RdataError),
+    /// All together.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
+}
+
+/// The zone that is in a file.
+pub fn zone_of(file: &ZoneFile) -> Result<Zone, NoZone> {
+    let (apex, _) = Name::from_wire(file.apex().as_slice())?;
+    let limits = Limits { records: 10_000_000, ..Limits::default() };
+    let mut builder = ZoneBuilder::new(apex, limits);
+    for record in std::iter::once(file.soa()).chain(file.records()) {
+        let (owner, _) = Name::from_wire(record.owner.as_slice())?;
+        let (rtype, octets) = (Rtype(record.rtype.to_int()), &record.rdata);
+        builder.push_with(owner.by_ref(), rtype, record.ttl, |out| {
+            rdata::push_canonical(rtype, octets, 0, octets.len(), out).map_err(NoZone::from)
+        })?;
+    }
+    Ok(builder.build()?.zone)
+}

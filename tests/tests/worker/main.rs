@@ -1,0 +1,154 @@
+//! The worker against the strict hosted zone: events in, a hosted zone that is what the primary's zone was, out.
+//!
+//! What Route 53 takes and silently does not do must never be asked for; every test holds that.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod mirror;
+mod refusals;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_sdk_route53::Client;
+use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use lambda_runtime::{Context, LambdaEvent};
+use secondary53_lambda::handler::Worker;
+use secondary53_lambda::quarantine::Quarantine;
+use secondary53_lambda::route53::Route53;
+use secondary53_tests::primary::ZoneFile;
+use secondary53_tests::strict::{Config, Server, ZoneSpec};
+use secondary53_tests::zones::zone_of;
+use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::snapshot::Snapshot;
+use secondary53_zone::zone::{Limits, Zone};
+
+const ID: &str = "Z1EXAMPLE";
+
+/// Longer than any test takes.
+const INVOCATION: Duration = Duration::from_mins(5);
+
+struct World {
+    server: Server,
+    worker: Worker,
+}
+
+/// `serial` and records below `$ORIGIN example.com.`, TTL 300 where none is given.
+fn zone(serial: u32, records: &str) -> Zone {
+    let head =
+        format!("$TTL 300\n@ 3600 SOA ns1 host {serial} 3600 600 1209600 300\n@ NS ns1\n@ NS ns2.example.net.\n");
+    // Indented text is easier on the eye; in a zone file it would mean "the same owner".
+    let records: Vec<&str> = records.lines().map(str::trim_start).collect();
+    zone_of(&ZoneFile::parse_in("example.com", &(head + &records.join("\n"))).unwrap()).unwrap()
+}
+
+fn message(zone: &Zone, reason: Reason) -> Message {
+    let meta = Meta { records: zone.record_count(), relay: "test".into(), ..Meta::default() };
+    Message::new(&Snapshot::new(zone.clone()), reason, meta).unwrap()
+}
+
+/// As the event source mapping hands it to the function.
+fn record(id: &str, message: &Message) -> serde_json::Value {
+    let attributes: serde_json::Map<_, _> = message
+        .attributes()
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), serde_json::json!({"stringValue": text, "dataType": "String"})))
+        .collect();
+    serde_json::json!({
+        "messageId": id,
+        "receiptHandle": "r",
+        "body": message.body,
+        "attributes": {"MessageGroupId": message.group_id()},
+        "messageAttributes": attributes,
+        "eventSource": "aws:sqs",
+    })
+}
+
+fn client(endpoint: &str) -> Client {
+    let config = aws_sdk_route53::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url(endpoint)
+        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(1)))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
+impl World {
+    async fn start() -> Self {
+        Self::with(Config { zones: vec![ZoneSpec::public("example.com").with_id(ID)], ..Config::default() }).await
+    }
+
+    async fn with(config: Config) -> Self {
+        let server = Server::start(config).await.unwrap();
+        let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let worker = Worker {
+            route53: Route53::new(client(&server.endpoint())),
+            quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
+            limits: Limits::default(),
+        };
+        Self { server, worker }
+    }
+
+    /// The ids that must come again.
+    async fn deliver(&self, records: Vec<serde_json::Value>) -> Vec<String> {
+        let event = serde_json::from_value(serde_json::json!({ "Records": records })).unwrap();
+        let mut context = Context::default();
+        #[expect(clippy::disallowed_methods, reason = "the runtime's part is played here")]
+        let deadline = SystemTime::now() + INVOCATION;
+        context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let response = self.worker.handle(LambdaEvent::new(event, context)).await;
+        for call in self.server.calls() {
+            assert_eq!(call.no_ops().count(), 0, "asked for what Route 53 does not do: {call:?}");
+        }
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    /// Delivers one snapshot, which must be taken.
+    async fn sync(&self, zone: &Zone, reason: Reason) {
+        assert_eq!(self.deliver(vec![record("1", &message(zone, reason))]).await, Vec::<String>::new());
+    }
+
+    fn serial(&self) -> u32 {
+        self.server.zone(ID).unwrap().serial
+    }
+
+    /// Name and type to TTL and values, the apex's NS and SOA left out.
+    fn hosted(&self) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+        let view = self.server.zone(ID).unwrap();
+        view.rrsets
+            .iter()
+            .filter(|rrset| !(rrset.name == "example.com." && matches!(rrset.rtype, "NS" | "SOA")))
+            .map(|rrset| {
+                let mut values = rrset.values.clone();
+                values.sort();
+                ((rrset.name.clone(), rrset.rtype.to_owned()), (rrset.ttl.unwrap_or_default(), values))
+            })
+            .collect()
+    }
+
+    /// How often an action was asked for since the last time.
+    fn calls(&self) -> BTreeMap<&'static str, usize> {
+        let mut calls = BTreeMap::new();
+        for call in self.server.calls() {
+            *calls.entry(call.action).or_default() += 1;
+        }
+        self.server.reset_calls();
+        calls
+    }
+}
+
+/// Name, type, TTL and values.
+type Row<'a> = (&'a str, &'a str, u32, &'a [&'a str]);
+
+fn held(rows: &[Row<'_>]) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+    rows.iter()
+        .map(|(name, rtype, ttl, values)| {
+            let mut values: Vec<String> = values.iter().map(ToString::to_string).collect();
+            values.sort();
+            (((*name).to_owned(), (*rtype).to_owned()), (*ttl, values))
+        })
+        .collect()
+}

@@ -1,0 +1,109 @@
+//! What must not be applied, and what Route 53 does not take.
+
+use secondary53_tests::strict::{Config, ZoneSpec};
+use secondary53_zone::message::Reason;
+
+use super::{ID, World, client, held, message, record, zone};
+
+#[tokio::test]
+async fn an_older_snapshot_is_dropped_whatever_its_reason() {
+    let world = World::start().await;
+    world.sync(&zone(9, "w A 192.0.2.9"), Reason::Initial).await;
+    for reason in [Reason::Notify, Reason::Initial, Reason::Replay] {
+        world.sync(&zone(8, "w A 192.0.2.8"), reason).await;
+        assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.9"])]));
+        assert_eq!(world.serial(), 9);
+    }
+}
+
+#[tokio::test]
+async fn a_first_serial_far_round_the_circle_is_taken_and_one_wraps() {
+    let world = World::start().await;
+    for serial in [3_000_000_000, u32::MAX, 5] {
+        world.sync(&zone(serial, "w A 192.0.2.1"), Reason::Notify).await;
+        assert_eq!(world.serial(), serial);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_batch_leaves_the_serial_and_the_message() {
+    let world = World::start().await;
+    world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
+    world.server.protect(ID, "w.example.com", "A").unwrap();
+    let refused = message(&zone(8, "w A 192.0.2.2\nnew A 192.0.2.3"), Reason::Notify);
+    // Without a queue to put it aside, it must come again.
+    assert_eq!(world.deliver(vec![record("1", &refused)]).await, ["1"]);
+    assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.1"])]));
+    assert_eq!(world.serial(), 7);
+}
+
+#[tokio::test]
+async fn the_serial_is_last_so_a_stop_half_way_is_finished_later() {
+    let world = World::start().await;
+    let records: String = (0..2500).map(|i| format!("h{i} A 10.0.{}.{}\n", i / 256, i % 256)).collect();
+    world.sync(&zone(7, ""), Reason::Initial).await;
+    // The last name to be created is taken by an RRset that cannot be deleted: the batches before it are applied.
+    world.server.seed(ID, &[("h999.example.com.", "CNAME", 60, &["x."])]).unwrap();
+    world.server.protect(ID, "h999.example.com", "CNAME").unwrap();
+    let full = message(&zone(8, &records), Reason::Notify);
+    assert_eq!(world.deliver(vec![record("1", &full)]).await, ["1"]);
+    assert_eq!(world.serial(), 7);
+    let part = world.hosted().len();
+    assert!((1000..2500).contains(&part), "{part} RRsets");
+}
+
+#[tokio::test]
+async fn an_unknown_hosted_zone_and_an_ambiguous_one_keep_the_message() {
+    let none = World::with(Config::default()).await;
+    let sent = message(&zone(7, ""), Reason::Initial);
+    assert_eq!(none.deliver(vec![record("1", &sent)]).await, ["1"]);
+    let twice = ["example.com", "example.com"].map(ZoneSpec::public).to_vec();
+    let two = World::with(Config { zones: twice, ..Config::default() }).await;
+    assert_eq!(two.deliver(vec![record("1", &sent)]).await, ["1"]);
+    assert!(two.server.zones().iter().all(|zone| zone.serial == 1));
+    // Named, it is found.
+    let id = two.server.zones()[1].id.clone();
+    let mut named = sent.clone();
+    named.meta.hosted_zone_id = Some(id.clone());
+    assert_eq!(two.deliver(vec![record("1", &named)]).await, Vec::<String>::new());
+    assert_eq!(two.server.zone(&id).unwrap().serial, 7);
+}
+
+#[tokio::test]
+async fn a_hosted_zone_of_another_name_is_not_touched() {
+    let world =
+        World::with(Config { zones: vec![ZoneSpec::public("example.net").with_id(ID)], ..Config::default() }).await;
+    let mut named = message(&zone(7, "w A 192.0.2.1"), Reason::Initial);
+    named.meta.hosted_zone_id = Some(ID.to_owned());
+    assert_eq!(world.deliver(vec![record("1", &named)]).await, ["1"]);
+    assert_eq!(world.serial(), 1);
+    assert!(!world.calls().contains_key("ChangeResourceRecordSets"));
+}
+
+#[tokio::test]
+async fn a_damaged_message_is_kept_and_blocks_no_other_zone() {
+    let world = World::start().await;
+    let good = record("good", &message(&zone(7, "w A 192.0.2.1"), Reason::Initial));
+    let mut damaged = record("damaged", &message(&zone(8, ""), Reason::Notify));
+    damaged["body"] = "UzUzWg==".into();
+    damaged["attributes"]["MessageGroupId"] = "another".into();
+    let garbage = serde_json::json!({"messageId": "garbage", "body": "hello", "attributes": {"MessageGroupId": "g"}, "messageAttributes": {}});
+    let mut failed = world.deliver(vec![garbage, damaged, good]).await;
+    failed.sort();
+    // One zone is one line: what cannot be put aside holds the line up, and no other.
+    assert_eq!(failed, ["damaged", "garbage", "good"]);
+    assert_eq!(world.serial(), 7);
+}
+
+#[tokio::test]
+async fn a_hosted_zone_that_was_made_anew_is_found() {
+    let world = World::start().await;
+    world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
+    // A hosted zone must be bare to be deleted.
+    world.sync(&zone(8, ""), Reason::Notify).await;
+    client(&world.server.endpoint()).delete_hosted_zone().id(ID).send().await.unwrap();
+    let id = world.server.create_zone(&ZoneSpec::public("example.com")).unwrap();
+    assert_ne!(id, ID);
+    world.sync(&zone(9, "w A 192.0.2.2"), Reason::Notify).await;
+    assert_eq!(world.server.zone(&id).unwrap().serial, 9);
+}
