@@ -135,6 +135,7 @@ impl Batch<'_> {
             return None;
         }
         let key = set.key.clone();
+        // Narrow: that DELETE and then CREATE works is all that AWS says of two changes of one RRset.
         match (self.touched.insert(key.clone(), change.action), change.action) {
             (None, _) | (Some(Action::Delete), Action::Create) => {}
             _ => {

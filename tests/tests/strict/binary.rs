@@ -15,6 +15,7 @@ use crate::*;
 async fn it_serves_and_stops_on_sigterm() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_strict-hosted-zone"))
         .args(["--zone", "example.com=Z1EXAMPLE", "--zone", "example.net", "--max-rrsets", "3"])
+        .args(["--throttle-requests", "--throttle-changes", "--processing-ms", "1", "--propagation-ms", "1"])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
