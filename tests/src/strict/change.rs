@@ -3,7 +3,10 @@
 //! The changes are applied one after the other to a copy, each against what those before it left: that is why a CNAME
 //! can replace an A in one batch, with the DELETE first, and only so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     log::Effect,
@@ -39,6 +42,11 @@ pub fn apply(zone: &HostedZone, changes: &[Change], max_rrsets: u64) -> Result<A
     if !errors.is_empty() {
         return Err(errors);
     }
+    apply_unlimited(zone, changes, max_rrsets)
+}
+
+/// As [`apply`], but for the limits of one batch, which bound what a client sends and not what a zone holds.
+pub fn apply_unlimited(zone: &HostedZone, changes: &[Change], max_rrsets: u64) -> Result<Applied, Vec<String>> {
     let mut batch = Batch {
         zone,
         rrsets: (*zone.rrsets).clone(),
@@ -60,7 +68,7 @@ pub fn apply(zone: &HostedZone, changes: &[Change], max_rrsets: u64) -> Result<A
     for (key, effect) in keys.into_iter().zip(&effects) {
         // Accepted and silently not done: the old one stands.
         if let (Effect::NothingOrderOrDot, Some(old)) = (effect, zone.rrsets.get(&key)) {
-            rrsets.insert(key, old.clone());
+            rrsets.insert(key, Arc::clone(old));
         }
     }
     Ok(Applied { rrsets, effects })
@@ -95,7 +103,7 @@ fn over_limits(changes: &[Change]) -> Vec<String> {
 }
 
 /// What became of an RRset by the whole batch.
-fn effect(before: Option<&RecordSet>, after: Option<&RecordSet>) -> Effect {
+fn effect(before: Option<&Arc<RecordSet>>, after: Option<&Arc<RecordSet>>) -> Effect {
     match (before, after) {
         (Some(old), Some(new)) if old == new => Effect::NothingIdentical,
         (Some(old), Some(new)) if old.is_same(new) => Effect::NothingOrderOrDot,
@@ -127,6 +135,7 @@ impl Batch<'_> {
             return None;
         }
         let key = set.key.clone();
+        // Narrow: that DELETE and then CREATE works is all that AWS says of two changes of one RRset.
         match (self.touched.insert(key.clone(), change.action), change.action) {
             (None, _) | (Some(Action::Delete), Action::Create) => {}
             _ => {
@@ -153,7 +162,7 @@ impl Batch<'_> {
         if change.action == Action::Delete {
             self.rrsets.remove(&key);
         } else {
-            self.rrsets.insert(key.clone(), set);
+            self.rrsets.insert(key.clone(), Arc::new(set));
         }
         Some(key)
     }

@@ -210,7 +210,7 @@ impl Lookup<'_> {
     }
 
     /// The RRsets of a name.
-    fn at<'s>(&'s self, name: &'s Name) -> impl Iterator<Item = &'s RecordSet> {
+    fn at<'s>(&'s self, name: &'s Name) -> impl Iterator<Item = &'s Arc<RecordSet>> {
         let first = Key::simple(name.clone(), RecordType::ALL[0].0);
         self.rrsets.range(first..).map(|(_, set)| set).take_while(move |set| set.key.name == *name)
     }
@@ -235,7 +235,7 @@ impl Lookup<'_> {
     }
 
     /// The topmost NS RRset between the apex and `qname`; DS belongs to the parent's side of the cut (RFC 4035 §3.1.4.1).
-    fn delegation(&self, qname: &Name, qtype: WireType) -> Option<&RecordSet> {
+    fn delegation(&self, qname: &Name, qtype: WireType) -> Option<&Arc<RecordSet>> {
         let mut name = Some(qname.clone());
         let mut topmost = None;
         while let Some(here) = name.filter(|here| here != self.apex && here.is_within(self.apex)) {

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// RRsets in the order of a listing: by name with its labels reversed, then by type, then by identifier.
-pub type RecordSets = BTreeMap<Key, RecordSet>;
+pub type RecordSets = BTreeMap<Key, Arc<RecordSet>>;
 
 /// What tells RRsets apart.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -213,7 +213,7 @@ impl HostedZone {
             let key = Key::simple(name.clone(), rtype);
             let values = values.iter().map(|value| Value::parse(rtype, value)).collect::<Result<_, _>>()?;
             let body = Body::Records { ttl, values };
-            rrsets.insert(key.clone(), RecordSet { key, routing: None, health_check: None, body });
+            rrsets.insert(key.clone(), Arc::new(RecordSet { key, routing: None, health_check: None, body }));
         }
         let rrsets = Arc::new(rrsets);
         Ok(Self {

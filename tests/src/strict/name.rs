@@ -3,7 +3,7 @@
 //! Stored in lower case. Printed with `\ooo`, three *octal* digits, for every byte other than `a-z 0-9 - _ .`,
 //! so that a wildcard comes back as `\052.example.com.`.
 
-use std::{cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use super::syntax::Fault;
 
@@ -12,10 +12,11 @@ pub const MAX_LABEL: usize = 63;
 /// RFC 1035 §2.3.4: octets in a name, length octets and the root's among them.
 pub const MAX_NAME: usize = 255;
 
-/// An absolute name, in lower case, its labels in the order in which they are written.
+/// An absolute name, in lower case, its labels in the order in which they are written. Cheap to clone: a batch is
+/// applied to a copy of the whole zone.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Name {
-    labels: Vec<Box<[u8]>>,
+    labels: Arc<[Box<[u8]>]>,
 }
 
 impl Name {
@@ -25,7 +26,7 @@ impl Name {
     /// 177–377 must be escaped, and so must a dot inside a label.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         if text == "." {
-            return Ok(Self { labels: Vec::new() });
+            return Ok(Self { labels: Arc::default() });
         }
         let mut labels = Vec::new();
         let mut label = Vec::new();
@@ -54,7 +55,7 @@ impl Name {
         if open || labels.is_empty() {
             labels.push(finished(&mut label, text)?);
         }
-        let name = Self { labels };
+        let name = Self { labels: labels.into() };
         if name.wire_len() > MAX_NAME {
             return Err(Fault::new("DomainNameTooLong", "Domain name is too long", text));
         }
@@ -88,7 +89,7 @@ impl Name {
 
     /// The name without its leftmost label; the root has none.
     pub fn parent(&self) -> Option<Self> {
-        self.labels.split_first().map(|(_, rest)| Self { labels: rest.to_vec() })
+        self.labels.split_first().map(|(_, rest)| Self { labels: rest.into() })
     }
 
     /// `*` below this name: what RFC 4592 §2.1 asks for when this is the closest encloser.
@@ -96,7 +97,7 @@ impl Name {
         let mut labels = Vec::with_capacity(self.labels.len() + 1);
         labels.push(b"*".to_vec().into_boxed_slice());
         labels.extend(self.labels.iter().cloned());
-        Self { labels }
+        Self { labels: labels.into() }
     }
 
     /// Uncompressed wire form.

@@ -148,7 +148,8 @@ impl Server {
         self.shared.account().create_zone(spec, None).map_err(reason)
     }
 
-    /// Puts RRsets into a zone, past the limits of a batch and unseen by the log, by the other rules all the same.
+    /// Puts RRsets into a zone, past the limits of a batch and unseen by the log, by the other rules all the same:
+    /// `(name, type, TTL, values)`, each name and type once. They are served at once.
     pub fn seed(&self, id: &str, rrsets: &[(&str, &str, u32, &[&str])]) -> Result<(), StartError> {
         let refused = |reason: String| StartError::Seed { id: id.to_owned(), reason };
         let max_rrsets = self.shared.config.max_rrsets;
@@ -159,11 +160,9 @@ impl Server {
             let rtype = RecordType::parse(rtype).ok_or_else(|| refused(format!("no such type: {rtype}")))?;
             changes.push(Change::plain(Action::Upsert, name, rtype, *ttl, values));
         }
-        // One by one: the limits of a batch bound what a client sends, not what a zone holds.
-        for change in changes {
-            let applied = change::apply(zone, &[change], max_rrsets).map_err(|errors| refused(errors.join(", ")))?;
-            zone.replace(applied.rrsets, Duration::ZERO);
-        }
+        let applied =
+            change::apply_unlimited(zone, &changes, max_rrsets).map_err(|errors| refused(errors.join(", ")))?;
+        zone.replace(applied.rrsets, Duration::ZERO);
         Ok(())
     }
 
@@ -176,6 +175,11 @@ impl Server {
         let zone = account.zones.get_mut(id).ok_or_else(|| refused("no such hosted zone".to_owned()))?;
         zone.protected.insert((name, rtype));
         Ok(())
+    }
+
+    /// Makes `GetChange` know none of the changes so far: what a fail-over of a zone with accelerated recovery can do.
+    pub fn forget_changes(&self) {
+        self.shared.account().submitted.clear();
     }
 
     /// What a zone holds, as the API would list it.
@@ -241,8 +245,8 @@ impl ZoneView {
             id: zone.id.clone(),
             name: zone.name.to_string(),
             private: zone.private,
-            serial: soa.and_then(serial).unwrap_or_default(),
-            rrsets: zone.rrsets.values().map(RecordSetView::of).collect(),
+            serial: soa.and_then(|soa| serial(soa)).unwrap_or_default(),
+            rrsets: zone.rrsets.values().map(|set| RecordSetView::of(set)).collect(),
         }
     }
 

@@ -4,8 +4,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
+    io::{AsyncBufReadExt, BufReader},
     process::Command,
     time::timeout,
 };
@@ -16,6 +15,7 @@ use crate::*;
 async fn it_serves_and_stops_on_sigterm() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_strict-hosted-zone"))
         .args(["--zone", "example.com=Z1EXAMPLE", "--zone", "example.net", "--max-rrsets", "3"])
+        .args(["--throttle-requests", "--throttle-changes", "--processing-ms", "1", "--propagation-ms", "1"])
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
@@ -34,14 +34,14 @@ async fn it_serves_and_stops_on_sigterm() {
     send(&client, ZONE, hosts(1)).await.unwrap();
     let quota = vec![create("more.example.com", "A", &["192.0.2.1"])];
     assert!(send(&client, ZONE, quota).await.unwrap_err().message.contains("MAX_RRSETS_BY_ZONE"));
-    let calls: Value = serde_json::from_str(&http(endpoint, "GET", "/_strict/calls").await).unwrap();
+    let calls: Value = serde_json::from_str(&pages::ask(endpoint, "GET", "/_strict/calls", "").await.body()).unwrap();
     assert_eq!(calls[0]["changes"][0]["effect"], "created");
     assert_eq!(calls[1]["error"]["code"], "InvalidChangeBatch");
-    let zones: Value = serde_json::from_str(&http(endpoint, "GET", "/_strict/zones").await).unwrap();
+    let zones: Value = serde_json::from_str(&pages::ask(endpoint, "GET", "/_strict/zones", "").await.body()).unwrap();
     let example = zones.as_array().unwrap().iter().find(|zone| zone["id"] == ZONE).unwrap();
     assert_eq!((&example["serial"], example["rrsets"].as_array().unwrap().len()), (&Value::from(1), 3));
-    http(endpoint, "POST", "/_strict/calls/reset").await;
-    assert_eq!(http(endpoint, "GET", "/_strict/calls").await, "[]");
+    pages::ask(endpoint, "POST", "/_strict/calls/reset", "").await.body();
+    assert_eq!(pages::ask(endpoint, "GET", "/_strict/calls", "").await.body(), "[]");
 
     let pid = program.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
@@ -56,16 +56,4 @@ async fn it_says_what_is_wrong_with_a_zone() {
     assert!(!output.status.success() && output.stdout.is_empty());
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("failed to create hosted zone a..b"), "{said}");
-}
-
-/// The body of an answer, by the plainest of requests.
-async fn http(endpoint: &str, method: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(endpoint.trim_start_matches("http://")).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(GENEROUS, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 20"), "{head}");
-    body.to_owned()
 }

@@ -7,6 +7,7 @@ mod binary;
 mod dns;
 mod limits;
 mod listing;
+mod pages;
 mod rates;
 mod values;
 mod zones;

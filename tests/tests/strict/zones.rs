@@ -111,6 +111,23 @@ async fn a_change_is_pending_until_it_has_spread() {
         assert_eq!(told.status.as_str(), status);
         assert_eq!((told.id, told.submitted_at), (info.id.clone(), info.submitted_at));
     }
+    world.server.forget_changes();
+    let forgotten = world.client.get_change().id(&info.id).send().await.unwrap_err();
+    assert_eq!(forgotten.code(), Some("NoSuchChange"));
     let none = world.client.get_change().id("C0").send().await.unwrap_err();
     assert_eq!(none.code(), Some("NoSuchChange"));
+}
+
+#[tokio::test]
+async fn a_zone_is_seeded_past_the_limits_of_a_batch() {
+    let world = World::start().await;
+    let names: Vec<_> = (0..5_000).map(|at| format!("h{at}.example.com")).collect();
+    let rrsets: Vec<(&str, &str, u32, &[&str])> =
+        names.iter().map(|name| (name.as_str(), "A", 300, ["192.0.2.1"].as_slice())).collect();
+    world.server.seed(ZONE, &rrsets).unwrap();
+    assert_eq!(world.zone().rrsets.len(), 5_002);
+    assert!(world.server.calls().is_empty());
+    world.send(vec![delete("h4999.example.com", "A", &["192.0.2.1"])]).await.unwrap();
+    let error = world.server.seed(ZONE, &[("www.example.com", "A", 300, &["x"])]).unwrap_err();
+    assert!(error.to_string().starts_with("failed to seed hosted zone Z1EXAMPLE: Invalid Resource Record"), "{error}");
 }

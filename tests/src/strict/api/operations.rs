@@ -9,7 +9,7 @@ use super::{Answer, Outcome, Refusal, admit, finish, throttled};
 use crate::strict::{
     change,
     log::{Effect, LoggedChange},
-    model::{HostedZone, Key, RecordSet, ZoneSpec},
+    model::{HostedZone, Key, ZoneSpec},
     name::Name,
     request::{self, Change, ChangeBody},
     server::{Account, Shared, Submitted},
@@ -132,7 +132,7 @@ pub(super) fn list_rrsets(shared: &Shared, id: &str, params: &Params) -> Outcome
     let account = shared.account();
     let zone = account.zones.get(id).ok_or_else(|| no_such_zone(id))?;
     let mut rest = zone.rrsets.range((start, Bound::Unbounded)).map(|(_, set)| set);
-    let page = Element::new("ResourceRecordSets").with_all(rest.by_ref().take(max_items).map(RecordSet::to_element));
+    let page = Element::new("ResourceRecordSets").with_all(rest.by_ref().take(max_items).map(|set| set.to_element()));
     let next = rest.next().map(|set| &set.key);
     Ok(Element::new("ListResourceRecordSetsResponse")
         .with(page)
