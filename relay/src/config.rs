@@ -125,8 +125,7 @@ impl Config {
 
     /// Checks the text of a file; `path` is for the messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let problem =
-            |at: usize, key: String, what| Problem { path: path.to_owned(), line: line(text, at), key, what };
+        let problem = |at: usize, key: String, what| Problem { path: path.to_owned(), line: line(text, at), key, what };
         match toml::from_str(text) {
             Ok(file) => check::check(file).map_err(|faults| {
                 let mut problems: Vec<_> =
@@ -151,7 +150,7 @@ impl Default for Limits {
             transfer: primary::Limits {
                 zone: ZoneLimits::default(),
                 idle: Duration::from_secs(10),
-                total: Duration::from_secs(600),
+                total: Duration::from_mins(10),
             },
         }
     }
@@ -160,10 +159,10 @@ impl Default for Limits {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            refresh_min: Duration::from_secs(60),
-            refresh_max: Duration::from_secs(86_400),
+            refresh_min: Duration::from_mins(1),
+            refresh_max: Duration::from_hours(24),
             retry_min: Duration::from_secs(30),
-            retry_max: Duration::from_secs(3_600),
+            retry_max: Duration::from_hours(1),
         }
     }
 }

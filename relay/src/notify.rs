@@ -30,6 +30,8 @@ const NOTIFY: u8 = 4;
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     zones: HashMap<Name, (usize, Vec<IpNet>)>,
+    /// Those of all zones, each once.
+    all: Vec<IpNet>,
 }
 
 /// A NOTIFY that a primary of the zone sent. Only [`hear`] makes one.
@@ -92,12 +94,19 @@ struct Parsed {
 impl Sources {
     /// Adds a zone; `index` is what [`Authorised::zone`] gives back for it.
     pub fn insert(&mut self, zone: Name, index: usize, sources: Vec<IpNet>) {
+        for net in &sources {
+            if !self.all.contains(net) {
+                self.all.push(*net);
+            }
+        }
         self.zones.insert(zone, (index, sources));
     }
 
     /// Whether the source may notify of any zone.
-    fn know(&self, source: IpAddr) -> bool {
-        self.zones.values().any(|(_, sources)| sources.iter().any(|net| net.contains(&source)))
+    pub fn know(&self, source: IpAddr) -> bool {
+        // A socket for both families shows IPv4 sources as ::ffff:192.0.2.1.
+        let source = source.to_canonical();
+        self.all.iter().any(|net| net.contains(&source))
     }
 }
 
@@ -115,7 +124,6 @@ impl Authorised {
 
 /// Reads a message from `source`, and says what goes back.
 pub fn hear(message: &[u8], source: IpAddr, sources: &Sources) -> Heard {
-    // A socket for both families shows IPv4 sources as ::ffff:192.0.2.1.
     let source = source.to_canonical();
     let Ok((header, walk)) = Walk::begin(message) else {
         return Heard { reply: None, outcome: Err(Unheard::Noise) };
@@ -214,7 +222,7 @@ mod tests {
     fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
         let mut message = vec![0xab, 0xcd];
         message.extend(flags.to_be_bytes());
-        counts.iter().for_each(|count| message.extend(count.to_be_bytes()));
+        message.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
         message.extend_from_slice(rest);
         message
     }
@@ -271,10 +279,10 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_not_answered() {
-        assert_eq!(from_primary(0xa000, [1, 0, 0, 0], QUESTION), Heard {
-            reply: None,
-            outcome: Err(Unheard::Response)
-        });
+        assert_eq!(
+            from_primary(0xa000, [1, 0, 0, 0], QUESTION),
+            Heard { reply: None, outcome: Err(Unheard::Response) }
+        );
         assert_eq!(hear(&[0; 11], PRIMARY, &sources()), Heard { reply: None, outcome: Err(Unheard::Noise) });
     }
 

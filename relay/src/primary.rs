@@ -262,7 +262,7 @@ mod tests {
     fn answer(flags: u16, rest: &[u8], counts: [u16; 4]) -> Vec<u8> {
         let mut message = vec![0, 7];
         message.extend(flags.to_be_bytes());
-        counts.iter().for_each(|count| message.extend(count.to_be_bytes()));
+        message.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
         message.extend(rest);
         message
     }

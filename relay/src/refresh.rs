@@ -302,7 +302,7 @@ impl Held {
 
 /// Takes up to a tenth off, as `chance` of 2³² says, so that zones loaded together do not stay together.
 fn shortened(time: Duration, chance: u32) -> Duration {
-    time - (time / 10).mul_f64(f64::from(chance) / f64::from(u32::MAX))
+    time.saturating_sub((time / 10).mul_f64(f64::from(chance) / f64::from(u32::MAX)))
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ impl Header {
 
     /// The kind of request (RFC 1035 §4.1.1, RFC 6895 §2.2).
     pub const fn opcode(self) -> u8 {
-        (self.flags >> 11) as u8 & 0x0f
+        (self.flags >> 11 & 0x0f) as u8
     }
 
     /// Whether it comes from an authority for the name (AA).
@@ -95,7 +95,7 @@ impl Header {
 
     /// How it went, without EDNS's upper bits.
     pub const fn rcode(self) -> u8 {
-        self.flags as u8 & 0x0f
+        (self.flags & 0x0f) as u8
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a file means, and everything that is wrong with it.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ pub(super) struct Fault {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 /// A zone can have no more labels and names than a 32-bit offset reaches; this is well within.
 const RECORDS_MAX: u64 = 50_000_000;
 /// Octets allowed for each record of the limit; a record of the reference mix has 45.
@@ -167,7 +167,7 @@ impl Check {
                 self.fault(&url, &key("url"), format!("{text:?} is not the URL of a queue: {form}"));
                 continue;
             };
-            if !text.ends_with(".fifo") {
+            if text.rsplit_once('.').is_none_or(|(_, suffix)| suffix != "fifo") {
                 let why = "it must end in .fifo: the order of a zone's snapshots matters";
                 self.fault(&url, &key("url"), format!("{text:?} is not a FIFO queue: {why}"));
             }
@@ -215,12 +215,12 @@ impl Check {
 
     fn zones(&mut self, given: &[Spanned<file::Zone>], known: &Known) -> Vec<Zone> {
         let mut zones = Vec::new();
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         for zone in given {
             let at = zone.span().start;
             let zone = zone.get_ref();
             let Some(name) = self.name("zone.name", zone.name.as_ref(), at) else { continue };
-            if seen.insert(name.clone(), ()).is_some() {
+            if !seen.insert(name.clone()) {
                 self.fault_at(at, "zone.name", format!("zone {name} is there twice"));
                 continue;
             }
@@ -332,7 +332,10 @@ impl Check {
         // The API gives it with and without the prefix.
         let id = given.get_ref().trim_start_matches("/hostedzone/");
         // Amazon Route 53 API Reference: ResourceId has at most 32 characters.
-        if id.len() > 32 || id.is_empty() || !id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit()) {
+        if id.len() > 32
+            || id.is_empty()
+            || !id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
+        {
             let what = format!("{:?} is not the id of a hosted zone, as in Z0123456789ABCDEFGHIJ", given.get_ref());
             self.fault(given, "zone.hosted_zone_id", what);
         }
@@ -411,13 +414,7 @@ impl Check {
         }
     }
 
-    fn unknown<'a>(
-        &mut self,
-        given: &Spanned<String>,
-        key: &str,
-        kind: &str,
-        known: impl Iterator<Item = &'a String>,
-    ) {
+    fn unknown<'a>(&mut self, given: &Spanned<String>, key: &str, kind: &str, known: impl Iterator<Item = &'a String>) {
         let known: Vec<_> = known.map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         self.fault(given, key, format!("there is no {kind} {:?}; there is: {known}", given.get_ref()));

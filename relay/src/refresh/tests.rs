@@ -28,7 +28,7 @@ fn a_zone_is_looked_at_once_in_each_refresh() {
     for hour in 1..=24 {
         let due = secs(3600 * hour);
         assert_eq!(zone.next(), Some(due));
-        assert_eq!(zone.woken(due - secs(1)), Woken::Early);
+        assert_eq!(zone.woken(due.saturating_sub(secs(1))), Woken::Early);
         assert_eq!(zone.woken(due), Woken::Look(Cause::Timer));
         assert_eq!(zone.next(), None);
         zone.answered(due, Serial(1), 0).unwrap();
@@ -73,7 +73,7 @@ fn without_a_soa_the_retries_grow_to_the_longest() {
         assert_eq!(zone.woken(now), Woken::Look(Cause::Timer));
         zone.failed(now, 0);
         let next = zone.next().unwrap();
-        waits.push((next - now).as_secs());
+        waits.push(next.saturating_sub(now).as_secs());
         now = next;
     }
     assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
@@ -220,7 +220,7 @@ proptest! {
                 Step::Fail => zone.failed(now, chance),
             }
             match (before, zone.serial()) {
-                (Some(before), Some(after)) => prop_assert!(after == before || after > before),
+                (Some(before), Some(after)) => prop_assert!(after >= before),
                 (Some(_), None) => prop_assert!(false, "the serial was forgotten"),
                 (None, _) => {}
             }
