@@ -1,1 +1,26 @@
-//! placeholder
+//! A DNS secondary that hands its zones to a queue instead of serving them.
+//!
+//! Read in this order:
+//! - [`refresh`]: when to look at the primary. [`notify`]: what makes us look sooner.
+//! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
+//!   [`wire`]: DNS messages as octets.
+//! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
+//! - [`config`]: what an operator says, and [`command`] how.
+//! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
+//!   it. [`once`]: the same without the loop.
+//!
+//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `wire`.
+
+pub mod command;
+pub mod config;
+pub mod daemon;
+pub mod job;
+pub mod listen;
+pub mod notify;
+pub mod once;
+pub mod primary;
+pub mod queue;
+pub mod refresh;
+pub mod store;
+pub mod transfer;
+pub mod wire;

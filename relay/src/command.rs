@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::io::{IsTerminal as _, stderr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use secondary53_zone::Name;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Config;
+use crate::daemon::{self, Clock};
+use crate::once;
+
+/// A DNS secondary that hands its zones to a queue.
+#[derive(Debug, Parser)]
+#[command(name = "secondary53-relay", version, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more; `RUST_LOG`, where it is set, says what.
+    #[arg(long, global = true)]
+    debug: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Hear NOTIFY, keep the SOA timers, transfer zones and send them, until told to stop.
+    Run {
+        #[command(flatten)]
+        file: File,
+    },
+    /// Look at zones once, send those that have changed, and exit: 0 where all went well, 1 otherwise.
+    Once {
+        #[command(flatten)]
+        file: File,
+        /// The zones; all of the configuration by default.
+        zones: Vec<Name>,
+    },
+    /// Check a configuration and exit: 0 where nothing is wrong, 1 otherwise.
+    Check {
+        #[command(flatten)]
+        file: File,
+    },
+}
+
+#[derive(Debug, Args)]
+struct File {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "/etc/secondary53/relay.toml")]
+    config: PathBuf,
+}
+
+/// Does what the arguments say, and gives the status to exit with.
+pub fn run(arguments: Arguments) -> ExitCode {
+    log(arguments.debug);
+    let ended = match arguments.command {
+        Command::Run { file } => load(&file).and_then(|config| wait_for(daemon::run(config)).map(|()| true)),
+        Command::Once { file, zones } => {
+            load(&file).and_then(|config| wait_for(once::once(config, &zones, Clock::start())))
+        }
+        Command::Check { file } => load(&file).map(|config| {
+            println!("{}: {} zones, nothing wrong", file.config.display(), config.zones.len());
+            true
+        }),
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("secondary53-relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn load(file: &File) -> Result<Config, String> {
+    let mut config = Config::load(&file.config).map_err(|error| error.to_string())?;
+    config.relay_id = config.relay_id.or_else(host_name);
+    Ok(config)
+}
+
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// One thread does it: the work is waiting, and what is not goes to threads of its own.
+fn wait_for<T, E: ToString>(work: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("failed to start: {error}"))?;
+    let ended = runtime.block_on(work).map_err(|error| error.to_string());
+    // A zone that is still being sorted is not waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+/// To stderr, for a person at a terminal or for the journal, which has the time itself.
+fn log(debug: bool) {
+    const QUIET: &str = "info,aws_config=warn,aws_smithy_runtime=warn";
+    const DEBUG: &str = "debug,hyper_util=info,rustls=info";
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
+    let default = if debug { DEBUG } else { QUIET };
+    let filter = filter.parse_lossy(std::env::var("RUST_LOG").as_deref().unwrap_or(default));
+    let terminal = stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(terminal).with_target(false);
+    if terminal { log.init() } else { log.without_time().init() }
+}

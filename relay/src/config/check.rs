@@ -1,0 +1,457 @@
+//! What a file means, and everything that is wrong with it.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secondary53_zone::{Limits as ZoneLimits, Name};
+use toml::Spanned;
+
+use super::file::{self, File, Key, Named};
+use super::{Config, Limits, Primary, Queue, Zone};
+use crate::primary;
+use crate::refresh::Bounds;
+
+/// One thing that is wrong, and the octet of the text where it is.
+pub(super) struct Fault {
+    pub(super) at: usize,
+    pub(super) key: String,
+    pub(super) what: String,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_hours(24);
+/// A zone can have no more labels and names than a 32-bit offset reaches; this is well within.
+const RECORDS_MAX: u64 = 50_000_000;
+/// Octets allowed for each record of the limit; a record of the reference mix has 45.
+const OCTETS_PER_RECORD: usize = 256;
+/// A relay id is shown in every message, and takes from its room.
+const RELAY_ID_MAX: usize = 128;
+
+pub(super) fn check(file: File) -> Result<Config, Vec<Fault>> {
+    let mut check = Check { faults: Vec::new() };
+    let config = check.file(file);
+    if check.faults.is_empty() { Ok(config) } else { Err(check.faults) }
+}
+
+struct Check {
+    faults: Vec<Fault>,
+}
+
+impl Check {
+    fn file(&mut self, file: File) -> Config {
+        if let Some(version) = &file.version
+            && *version.get_ref() != 1
+        {
+            self.fault(version, "version", format!("{} is not known; this relay reads version 1", version.get_ref()));
+        }
+        self.absent_feature("http", file.http.as_ref(), "leave it out or set it to \"\"");
+        for (name, key) in &file.key {
+            self.tsig_key(name, key);
+        }
+        let limits = self.limits(file.limits);
+        let timers = self.timers(file.timers);
+        let listen = self.listen(file.listen);
+        let queues = self.queues(file.queue);
+        let primaries = self.primaries(file.primary, &file.key);
+        let known = Known {
+            primaries: primaries.iter().map(|primary| primary.name.clone()).collect(),
+            queues: queues.iter().map(|queue| queue.name.clone()).collect(),
+        };
+        for catalog in &file.catalog {
+            self.catalog(catalog, &known);
+        }
+        if let Some(discover) = &file.discover {
+            self.discover(discover, &known);
+        }
+        let zones = self.zones(&file.zone, &known);
+        if zones.is_empty() && file.zone.is_empty() {
+            self.fault_at(0, "zone", "there is none: name at least one, as [[zone]] with name = \"example.com\"");
+        }
+        let relay_id = file.relay_id.filter(|id| !id.get_ref().is_empty());
+        if let Some(id) = relay_id.as_ref().filter(|id| id.get_ref().len() > RELAY_ID_MAX) {
+            self.fault(id, "relay_id", format!("it is longer than {RELAY_ID_MAX} octets"));
+        }
+        let state_dir = file.state_dir.unwrap_or_else(|| Spanned::new(0..0, "/var/lib/secondary53".to_owned()));
+        if state_dir.get_ref().is_empty() {
+            self.fault(&state_dir, "state_dir", "it is empty");
+        }
+        Config {
+            listen,
+            state_dir: PathBuf::from(state_dir.into_inner()),
+            relay_id: relay_id.map(Spanned::into_inner),
+            queues,
+            limits,
+            timers,
+            primaries,
+            zones,
+        }
+    }
+
+    fn listen(&mut self, given: Option<Vec<Spanned<String>>>) -> Vec<SocketAddr> {
+        let Some(given) = given else {
+            return vec![([0, 0, 0, 0], 53).into(), ([0; 8], 53).into()];
+        };
+        if given.is_empty() {
+            self.fault_at(0, "listen", "it is empty: NOTIFY could not be heard");
+        }
+        given.iter().filter_map(|text| self.address("listen", text)).collect()
+    }
+
+    fn limits(&mut self, given: file::Limits) -> Limits {
+        let defaults = Limits::default();
+        let transfers = self.number("limits.transfers", given.transfers, defaults.transfers, 1..=1_000);
+        let each = defaults.transfers_per_primary;
+        let each = self.number("limits.transfers_per_primary", given.transfers_per_primary, each, 1..=1_000);
+        let records = defaults.transfer.zone.records;
+        let records = self.number("limits.records_per_zone", given.records_per_zone, records, 1..=RECORDS_MAX);
+        let octets = records.saturating_mul(OCTETS_PER_RECORD).clamp(1 << 20, ZoneLimits::MAX_OCTETS);
+        let (idle, total) = (defaults.transfer.idle, defaults.transfer.total);
+        let at = given.transfer_total.as_ref().or(given.transfer_idle.as_ref()).map_or(0, |value| value.span().start);
+        let idle = self.duration("limits.transfer_idle", given.transfer_idle, idle, SECOND..=60 * 60 * SECOND);
+        let total = self.duration("limits.transfer_total", given.transfer_total, total, SECOND..=DAY);
+        self.ordered(at, ("limits.transfer_idle", idle), ("limits.transfer_total", total));
+        Limits {
+            transfers,
+            transfers_per_primary: each,
+            transfer: primary::Limits { zone: ZoneLimits { records, octets }, idle, total },
+        }
+    }
+
+    fn timers(&mut self, given: file::Timers) -> Bounds {
+        let range = SECOND..=366 * DAY;
+        let defaults = Bounds::default();
+        let start = |value: Option<&Spanned<String>>| value.map_or(0, |value| value.span().start);
+        let refresh_at = start(given.refresh_max.as_ref().or(given.refresh_min.as_ref()));
+        let retry_at = start(given.retry_max.as_ref().or(given.retry_min.as_ref()));
+        let mut bound = |key, value, default| self.duration(key, value, default, range.clone());
+        let bounds = Bounds {
+            refresh_min: bound("timers.refresh_min", given.refresh_min, defaults.refresh_min),
+            refresh_max: bound("timers.refresh_max", given.refresh_max, defaults.refresh_max),
+            retry_min: bound("timers.retry_min", given.retry_min, defaults.retry_min),
+            retry_max: bound("timers.retry_max", given.retry_max, defaults.retry_max),
+        };
+        let Bounds { refresh_min, refresh_max, retry_min, retry_max } = bounds;
+        self.ordered(refresh_at, ("timers.refresh_min", refresh_min), ("timers.refresh_max", refresh_max));
+        self.ordered(retry_at, ("timers.retry_min", retry_min), ("timers.retry_max", retry_max));
+        if let Some(audit) = given.audit {
+            let at = audit.span().start;
+            if !self.duration("timers.audit", Some(audit), Duration::ZERO, Duration::ZERO..=366 * DAY).is_zero() {
+                self.fault_at(at, "timers.audit", "not supported yet; leave it out or set it to \"0s\"");
+            }
+        }
+        bounds
+    }
+
+    fn queues(&mut self, given: Named<file::Queue>) -> Vec<Queue> {
+        if given.is_empty() {
+            self.fault_at(0, "queue", "there is none: give at least one, as [queue.main] with its url");
+        }
+        let mut queues = Vec::new();
+        for (name, queue) in given {
+            let key = |leaf: &str| format!("queue.{name}.{leaf}");
+            let at = queue.span().start;
+            let file::Queue { url, region, overflow_bucket } = queue.into_inner();
+            self.absent_feature(&key("overflow_bucket"), overflow_bucket.as_ref(), "leave it out or set it to \"\"");
+            let Some(url) = url else {
+                self.fault_at(at, &key("url"), "it is missing");
+                continue;
+            };
+            let text = url.get_ref().as_str();
+            let Some(host) = queue_host(text) else {
+                let form = "https://sqs.REGION.amazonaws.com/ACCOUNT/NAME.fifo";
+                self.fault(&url, &key("url"), format!("{text:?} is not the URL of a queue: {form}"));
+                continue;
+            };
+            if text.rsplit_once('.').is_none_or(|(_, suffix)| suffix != "fifo") {
+                let why = "it must end in .fifo: the order of a zone's snapshots matters";
+                self.fault(&url, &key("url"), format!("{text:?} is not a FIFO queue: {why}"));
+            }
+            let given = region.filter(|region| !region.get_ref().is_empty());
+            match given.as_ref().map(|region| region.get_ref().clone()).or_else(|| region_of(host)) {
+                Some(region) => queues.push(Queue { name, url: url.into_inner(), region }),
+                None => self.fault(&url, &key("region"), format!("it is not in the URL {text:?}, so it must be given")),
+            }
+        }
+        queues
+    }
+
+    fn primaries(&mut self, given: Named<file::Primary>, keys: &Named<file::TsigKey>) -> Vec<Primary> {
+        if given.is_empty() {
+            self.fault_at(0, "primary", "there is none: give at least one, as [primary.main] with its address");
+        }
+        let mut primaries = Vec::new();
+        for (name, primary) in given {
+            let path = |leaf: &str| format!("primary.{name}.{leaf}");
+            let at = primary.span().start;
+            let file::Primary { address, key, notify_from, tls, tls_name, tls_ca_file, ixfr } = primary.into_inner();
+            if let Some(key) = key.filter(|key| !key.get_ref().is_empty()) {
+                if !keys.contains_key(key.get_ref()) {
+                    self.unknown(&key, &path("key"), "key", keys.keys());
+                }
+                self.fault(&key, &path("key"), "TSIG is not supported yet; leave it out");
+            }
+            self.absent_switch(&path("tls"), tls.as_ref());
+            self.absent_feature(&path("tls_name"), tls_name.as_ref(), "leave it out or set it to \"\"");
+            self.absent_feature(&path("tls_ca_file"), tls_ca_file.as_ref(), "leave it out or set it to \"\"");
+            self.absent_switch(&path("ixfr"), ixfr.as_ref());
+            let nets: Vec<_> = notify_from.iter().filter_map(|text| self.net(&path("notify_from"), text)).collect();
+            let Some(address) = address else {
+                self.fault_at(at, &path("address"), "it is missing");
+                continue;
+            };
+            if let Some(address) = self.address(&path("address"), &address) {
+                let mut sources = vec![IpNet::from(address.ip().to_canonical())];
+                sources.extend(nets);
+                primaries.push(Primary { name, address, sources });
+            }
+        }
+        primaries
+    }
+
+    fn zones(&mut self, given: &[Spanned<file::Zone>], known: &Known) -> Vec<Zone> {
+        let mut zones = Vec::new();
+        let mut seen = HashSet::new();
+        for zone in given {
+            let at = zone.span().start;
+            let zone = zone.get_ref();
+            let Some(name) = self.name("zone.name", zone.name.as_ref(), at) else { continue };
+            if !seen.insert(name.clone()) {
+                self.fault_at(at, "zone.name", format!("zone {name} is there twice"));
+                continue;
+            }
+            self.absent_switch("zone.strip_dnssec", zone.strip_dnssec.as_ref());
+            self.absent_switch("zone.confirm", zone.confirm.as_ref());
+            zones.push(Zone {
+                primaries: self.references("zone.primaries", zone.primaries.as_ref(), at, "primary", &known.primaries),
+                queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
+                hosted_zone_id: self.hosted_zone_id(zone.hosted_zone_id.as_ref()),
+                name,
+            });
+        }
+        zones
+    }
+
+    fn catalog(&mut self, catalog: &Spanned<file::Catalog>, known: &Known) {
+        let at = catalog.span().start;
+        let catalog = catalog.get_ref();
+        self.name("catalog.zone", catalog.zone.as_ref(), at);
+        self.references("catalog.primaries", catalog.primaries.as_ref(), at, "primary", &known.primaries);
+        self.references("catalog.queues", catalog.queues.as_ref(), at, "queue", &known.queues);
+        self.fault_at(at, "catalog", "catalog zones are not supported yet; name each zone as [[zone]]");
+    }
+
+    fn discover(&mut self, discover: &Spanned<file::Discover>, known: &Known) {
+        let at = discover.span().start;
+        let discover = discover.get_ref();
+        self.absent_switch("discover.route53", discover.route53.as_ref());
+        for (key, given, kind, names) in [
+            ("discover.primaries", &discover.primaries, "primary", &known.primaries),
+            ("discover.queues", &discover.queues, "queue", &known.queues),
+        ] {
+            if given.is_some() {
+                self.references(key, given.as_ref(), at, kind, names);
+            }
+        }
+        let hour = 60 * 60 * SECOND;
+        self.duration("discover.every", discover.every.clone(), hour, 60 * SECOND..=366 * DAY);
+        for (key, patterns) in [("discover.include", &discover.include), ("discover.exclude", &discover.exclude)] {
+            for pattern in patterns.iter().flatten().filter(|pattern| pattern.get_ref().is_empty()) {
+                self.fault(pattern, key, "a pattern is empty");
+            }
+        }
+    }
+
+    fn tsig_key(&mut self, name: &str, key: &Spanned<file::TsigKey>) {
+        const ALGORITHMS: [&str; 5] = ["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"];
+        let path = format!("key.{name:?}");
+        let at = key.span().start;
+        let file::TsigKey { algorithm, secret, secret_file } = key.get_ref();
+        if let Err(error) = Name::parse(name) {
+            self.fault_at(at, &path, format!("it is not a name: {error}"));
+        }
+        if let Some(algorithm) = algorithm.as_ref().filter(|given| !ALGORITHMS.contains(&given.get_ref().as_str())) {
+            let what = format!("{:?} is none of {}", algorithm.get_ref(), ALGORITHMS.join(", "));
+            self.fault(algorithm, &format!("{path}.algorithm"), what);
+        }
+        if secret.is_some() == secret_file.is_some() {
+            self.fault_at(at, &path, "it needs one of secret and secret_file");
+        }
+        self.fault_at(at, &path, "TSIG is not supported yet; leave it out");
+    }
+
+    /// Names of primaries or queues. Where none are given, there must be one to choose from.
+    fn references(
+        &mut self,
+        key: &str,
+        given: Option<&Spanned<Vec<Spanned<String>>>>,
+        at: usize,
+        kind: &str,
+        known: &[String],
+    ) -> Vec<usize> {
+        let Some(given) = given else {
+            // None at all was told already.
+            if known.len() > 1 {
+                self.fault_at(at, key, format!("it is missing, and there is more than one: {}", known.join(", ")));
+            }
+            return known.iter().enumerate().map(|(index, _)| index).take(1).collect();
+        };
+        if given.get_ref().is_empty() {
+            self.fault(given, key, "it is empty");
+        }
+        let mut chosen = Vec::new();
+        for name in given.get_ref() {
+            match known.iter().position(|known| known == name.get_ref()) {
+                None => self.unknown(name, key, kind, known.iter()),
+                Some(index) if chosen.contains(&index) => {
+                    self.fault(name, key, format!("{:?} is there twice", name.get_ref()));
+                }
+                Some(index) => chosen.push(index),
+            }
+        }
+        chosen
+    }
+
+    fn name(&mut self, key: &str, given: Option<&Spanned<String>>, at: usize) -> Option<Name> {
+        let Some(given) = given else {
+            self.fault_at(at, key, "it is missing");
+            return None;
+        };
+        let text = given.get_ref();
+        Name::parse(text)
+            .map_err(|error| self.fault(given, key, format!("{text:?} is not the name of a zone: {error}")))
+            .ok()
+    }
+
+    fn hosted_zone_id(&mut self, given: Option<&Spanned<String>>) -> Option<String> {
+        let given = given.filter(|given| !given.get_ref().is_empty())?;
+        // The API gives it with and without the prefix.
+        let id = given.get_ref().trim_start_matches("/hostedzone/");
+        // Amazon Route 53 API Reference: ResourceId has at most 32 characters.
+        if id.len() > 32
+            || id.is_empty()
+            || !id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
+        {
+            let what = format!("{:?} is not the id of a hosted zone, as in Z0123456789ABCDEFGHIJ", given.get_ref());
+            self.fault(given, "zone.hosted_zone_id", what);
+        }
+        Some(id.to_owned())
+    }
+
+    fn address(&mut self, key: &str, given: &Spanned<String>) -> Option<SocketAddr> {
+        let text = given.get_ref();
+        let address = text.parse().ok();
+        if address.is_none() {
+            let form = "192.0.2.1:53 or [2001:db8::1]:53";
+            self.fault(given, key, format!("{text:?} is not an address and a port, as in {form} (no host names)"));
+        }
+        address
+    }
+
+    fn net(&mut self, key: &str, given: &Spanned<String>) -> Option<IpNet> {
+        let text = given.get_ref();
+        let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
+        if net.is_none() {
+            self.fault(given, key, format!("{text:?} is not an address or a network, as in 192.0.2.0/28"));
+        }
+        net
+    }
+
+    fn number(&mut self, key: &str, given: Key<u64>, default: usize, range: RangeInclusive<u64>) -> usize {
+        let Some(given) = given else { return default };
+        if !range.contains(given.get_ref()) {
+            let what = format!("{} is not within {} and {}", given.get_ref(), range.start(), range.end());
+            self.fault(&given, key, what);
+        }
+        usize::try_from(*given.get_ref()).unwrap_or(usize::MAX)
+    }
+
+    fn duration(
+        &mut self,
+        key: &str,
+        given: Key<String>,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let Some(given) = given else { return default };
+        let text = given.get_ref();
+        match humantime::parse_duration(text) {
+            Ok(duration) if range.contains(&duration) => return duration,
+            Ok(_) => {
+                let [least, most] = [range.start(), range.end()].map(|bound| humantime::format_duration(*bound));
+                self.fault(&given, key, format!("{text:?} is not within {least} and {most}"));
+            }
+            Err(error) => {
+                let what = format!("{text:?} is not a time with its unit, as in \"90s\", \"10m\" or \"1d\": {error}");
+                self.fault(&given, key, what);
+            }
+        }
+        default
+    }
+
+    fn ordered(&mut self, at: usize, (small_key, small): (&str, Duration), (large_key, large): (&str, Duration)) {
+        if small > large {
+            let [small, large] = [small, large].map(humantime::format_duration);
+            self.fault_at(at, large_key, format!("{large} is less than {small_key}, {small}"));
+        }
+    }
+
+    /// A text that asks for a feature which is not there yet, unless it is empty.
+    fn absent_feature(&mut self, key: &str, given: Option<&Spanned<String>>, instead: &str) {
+        if let Some(given) = given.filter(|given| !given.get_ref().is_empty()) {
+            self.fault(given, key, format!("not supported yet; {instead}"));
+        }
+    }
+
+    /// A switch that asks for a feature which is not there yet, unless it is off.
+    fn absent_switch(&mut self, key: &str, given: Option<&Spanned<bool>>) {
+        if let Some(given) = given.filter(|given| *given.get_ref()) {
+            self.fault(given, key, "not supported yet; leave it out or set it to false");
+        }
+    }
+
+    fn unknown<'a>(&mut self, given: &Spanned<String>, key: &str, kind: &str, known: impl Iterator<Item = &'a String>) {
+        let known: Vec<_> = known.map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        self.fault(given, key, format!("there is no {kind} {:?}; there is: {known}", given.get_ref()));
+    }
+
+    fn fault<T>(&mut self, place: &Spanned<T>, key: &str, what: impl Display) {
+        self.fault_at(place.span().start, key, what);
+    }
+
+    fn fault_at(&mut self, at: usize, key: &str, what: impl Display) {
+        self.faults.push(Fault { at, key: key.to_owned(), what: what.to_string() });
+    }
+}
+
+/// The names that may be referred to, in the order of the lists.
+struct Known {
+    primaries: Vec<String>,
+    queues: Vec<String>,
+}
+
+/// The host of a queue's URL, without its port.
+fn queue_host(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let (authority, path) = rest.split_once('/')?;
+    let plain = |octet: u8| octet.is_ascii_graphic() && !matches!(octet, b'?' | b'#' | b'@');
+    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    (!host.is_empty() && !path.is_empty() && rest.bytes().all(plain)).then_some(host)
+}
+
+/// The region that a queue's host names: `sqs.REGION.…`, `sqs-fips.REGION.…`, and the old `REGION.queue.…`.
+fn region_of(host: &str) -> Option<String> {
+    let labels: Vec<_> = host.split('.').collect();
+    let at = |wanted: &str| labels.iter().position(|label| *label == wanted);
+    let after = at("sqs").or_else(|| at("sqs-fips")).and_then(|index| labels.get(index + 1));
+    let before = || at("queue").and_then(|index| index.checked_sub(1)).and_then(|index| labels.get(index));
+    let region = after.or_else(before)?;
+    // eu-west-1, us-gov-east-1; not the "amazonaws" of a host without a region.
+    let is_region = region.contains('-') && region.ends_with(|last: char| last.is_ascii_digit());
+    is_region.then(|| (*region).to_owned())
+}

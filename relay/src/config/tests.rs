@@ -1,0 +1,188 @@
+use super::*;
+
+const MINIMAL: &str = r#"
+[queue.main]
+url = "https://sqs.eu-west-1.amazonaws.com/123456789012/secondary53.fifo"
+[primary.main]
+address = "192.0.2.1:53"
+[[zone]]
+name = "Example.COM"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("relay.toml"), text)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match parse(text) {
+        Err(ConfigError::Problems(problems)) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The example with one line put in the place of another.
+fn problems_with(line: &str, instead: &str) -> Vec<String> {
+    assert!(MINIMAL.contains(line), "{line}");
+    problems(&MINIMAL.replace(line, instead))
+}
+
+#[test]
+fn the_least_that_must_be_said() {
+    let config = parse(MINIMAL).unwrap();
+    assert_eq!(
+        config.zones,
+        [Zone { name: "example.com".parse().unwrap(), primaries: vec![0], queues: vec![0], hosted_zone_id: None }]
+    );
+    assert_eq!(config.queues[0].region, "eu-west-1");
+    assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(config.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
+}
+
+#[test]
+fn the_example_file_says_the_defaults() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.example.toml")).unwrap();
+    let (example, minimal) = (parse(&text).unwrap(), parse(MINIMAL).unwrap());
+    assert_eq!(format!("{example:?}"), format!("{minimal:?}"));
+}
+
+/// What the example has as a comment is a key nonetheless: with the marks gone it is understood, and refused.
+#[test]
+fn what_the_example_marks_is_known_and_refused() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.example.toml")).unwrap();
+    let is_setting = |line: &str| line.starts_with("# [") || line.contains(" = ");
+    let everything: String = text
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
+        .collect();
+    let told = problems(&everything).join("\n");
+    for key in [
+        "http",
+        "timers.audit",
+        "key.\"relay.example.\"",
+        "primary.main.key",
+        "primary.main.ixfr",
+        "zone.confirm",
+        "catalog",
+    ] {
+        assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
+    }
+    // Nothing but that, and that a key cannot have two secrets.
+    assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("one of secret")), "{told}");
+}
+
+#[test]
+fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
+    let primary = "address = \"192.0.2.1:53\"";
+    let zone = "name = \"Example.COM\"";
+    let queue = "[queue.main]";
+    for (place, on, off) in [
+        (primary, "tls = true", "tls = false"),
+        (primary, "tls_name = \"ns.example\"", "tls_name = \"\""),
+        (primary, "tls_ca_file = \"/ca.pem\"", "tls_ca_file = \"\""),
+        (primary, "ixfr = true", "ixfr = false"),
+        (primary, "key = \"relay.example.\"", "key = \"\""),
+        (zone, "strip_dnssec = true", "strip_dnssec = false"),
+        (zone, "confirm = true", "confirm = false"),
+        (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
+        (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
+        (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
+        (queue, "overflow_bucket = \"bucket\"", "overflow_bucket = \"\""),
+    ] {
+        let with = |setting: &str| MINIMAL.replace(place, &format!("{place}\n{setting}"));
+        assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
+        assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
+    }
+    assert!(problems(&format!("http = \"127.0.0.1:9153\"{MINIMAL}"))[0].contains("not supported yet"));
+    assert!(parse(&format!("http = \"\"{MINIMAL}")).is_ok());
+}
+
+#[test]
+fn a_problem_names_file_line_and_key() {
+    let only = |problems: Vec<String>| <[String; 1]>::try_from(problems).unwrap()[0].clone();
+    assert_eq!(
+        only(problems_with("address = \"192.0.2.1:53\"", "address = \"ns.example:53\"")),
+        "relay.toml:5: primary.main.address: \"ns.example:53\" is not an address and a port, as in 192.0.2.1:53 or \
+         [2001:db8::1]:53 (no host names)"
+    );
+    assert_eq!(
+        only(problems_with("name = \"Example.COM\"", "name = \"Example.COM\"\nprimaries = [\"other\"]")),
+        "relay.toml:8: zone.primaries: there is no primary \"other\"; there is: main"
+    );
+    assert_eq!(
+        only(problems_with("name = \"Example.COM\"", "name = \"Example.COM\"\n[[zone]]\nname = \"example.com.\"")),
+        "relay.toml:8: zone.name: zone example.com. is there twice"
+    );
+    let unknown = only(problems_with("[primary.main]", "[primary.main]\nadress = \"192.0.2.1:53\""));
+    assert!(unknown.starts_with("relay.toml:5: adress: unknown field `adress`, expected one of"), "{unknown}");
+    let broken = only(problems_with("[[zone]]", "[[zone"));
+    assert!(broken.starts_with("relay.toml:6: "), "{broken}");
+    let wrong_type = only(problems_with("[[zone]]", "[limits]\ntransfers = \"ten\"\n[[zone]]"));
+    assert!(wrong_type.starts_with("relay.toml:7: transfers: invalid type: string \"ten\""), "{wrong_type}");
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_the_order_of_the_file() {
+    let told = problems("version = 2\nlisten = [\"53\"]\n[limits]\ntransfers = 0\n[timers]\nretry_min = \"30\"\n");
+    let keys: Vec<_> = told.iter().map(|problem| problem.split(':').nth(2).unwrap().trim().to_owned()).collect();
+    assert_eq!(keys[keys.len() - 3..], ["listen", "limits.transfers", "timers.retry_min"]);
+    for missing in ["queue", "primary", "zone", "version"] {
+        assert!(keys.iter().any(|key| key == missing), "{missing}: {told:?}");
+    }
+}
+
+#[test]
+fn times_have_units_and_bounds() {
+    for (setting, told) in [
+        ("[timers]\nrefresh_min = \"60\"", "timers.refresh_min: \"60\" is not a time with its unit"),
+        ("[timers]\nrefresh_min = \"0s\"", "timers.refresh_min: \"0s\" is not within 1s and"),
+        ("[timers]\nrefresh_max = \"59s\"", "timers.refresh_max: 59s is less than timers.refresh_min, 1m"),
+        ("[timers]\nretry_min = \"2h\"", "timers.retry_max: 1h is less than timers.retry_min, 2h"),
+        ("[limits]\ntransfer_idle = \"20m\"", "limits.transfer_total: 10m is less than limits.transfer_idle, 20m"),
+        ("[limits]\nrecords_per_zone = 0", "limits.records_per_zone: 0 is not within 1 and"),
+    ] {
+        let problems = problems_with("[[zone]]", &format!("{setting}\n[[zone]]"));
+        assert!(problems[0].contains(told), "{problems:?}");
+        assert!(problems[0].starts_with("relay.toml:7: "), "{problems:?}");
+    }
+}
+
+#[test]
+fn queues_are_fifo_and_have_a_region() {
+    let url = "url = \"https://sqs.eu-west-1.amazonaws.com/123456789012/secondary53.fifo\"";
+    let with = |given: &str| MINIMAL.replace(url, given);
+    assert!(problems(&with("url = \"https://sqs.eu-west-1.amazonaws.com/1/plain\""))[0].contains(".fifo"));
+    assert!(problems(&with("url = \"secondary53.fifo\""))[0].contains("is not the URL of a queue"));
+    assert!(problems(&with(""))[0].contains("queue.main.url: it is missing"));
+    assert!(problems(&with("url = \"http://127.0.0.1:4566/000000000000/a.fifo\""))[0].contains("queue.main.region"));
+    for (url, region) in [
+        ("https://sqs.cn-north-1.amazonaws.com.cn/1/a.fifo", "cn-north-1"),
+        ("https://sqs-fips.us-gov-east-1.amazonaws.com/1/a.fifo", "us-gov-east-1"),
+        ("https://vpce-0-1.sqs.ap-southeast-2.vpce.amazonaws.com/1/a.fifo", "ap-southeast-2"),
+        ("https://eu-west-1.queue.amazonaws.com/1/a.fifo", "eu-west-1"),
+    ] {
+        assert_eq!(parse(&with(&format!("url = \"{url}\""))).unwrap().queues[0].region, region);
+    }
+    let local = parse(&with("url = \"http://127.0.0.1:4566/0/a.fifo\"\nregion = \"us-east-1\"")).unwrap();
+    assert_eq!(local.queues[0].region, "us-east-1");
+}
+
+#[test]
+fn with_several_to_choose_from_a_zone_says_which() {
+    let second = "[primary.second]\naddress = \"[2001:db8::1]:53\"\nnotify_from = [\"192.0.2.0/28\", \"2001:db8::2\"]";
+    let told = problems_with("[[zone]]", &format!("{second}\n[[zone]]"));
+    assert!(told[0].contains("zone.primaries: it is missing, and there is more than one: main, second"), "{told:?}");
+    let text = MINIMAL.replace("[[zone]]", &format!("{second}\n[[zone]]\nprimaries = [\"second\", \"main\"]"));
+    let config = parse(&text).unwrap();
+    assert_eq!(config.zones[0].primaries, [1, 0]);
+    assert_eq!(config.primaries[1].sources.len(), 3);
+}
+
+#[test]
+fn a_hosted_zone_id_comes_with_and_without_its_prefix() {
+    let id = |id: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\nhosted_zone_id = \"{id}\""));
+    for given in ["Z0123ABC", "/hostedzone/Z0123ABC"] {
+        assert_eq!(parse(&id(given)).unwrap().zones[0].hosted_zone_id.as_deref(), Some("Z0123ABC"));
+    }
+    assert_eq!(parse(&id("")).unwrap().zones[0].hosted_zone_id, None);
+    assert!(problems(&id("example.com"))[0].contains("zone.hosted_zone_id"));
+}

@@ -1,0 +1,206 @@
+//! What runs beside the loop: a look at the primaries of a zone, the packing of what came, its delivery. Each ends with a
+//! report that the loop acts on, and that says in one line for each event what happened.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::{Name, Serial, Snapshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinSet, spawn_blocking};
+use tracing::{debug, error, info, warn};
+
+use crate::config::{self, Config};
+use crate::primary::{self, Fetched, Look, PrimaryError};
+use crate::queue::{self, Outgoing, PackError, SendError, Sender};
+use crate::refresh::Standing;
+use crate::store::{Store, StoreError};
+use crate::transfer::Transferred;
+
+/// The turns that there are: how many looks at once, in all and at each primary.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    all: Arc<Semaphore>,
+    each: Vec<Arc<Semaphore>>,
+}
+
+/// A turn, for as long as it is kept.
+#[derive(Debug)]
+pub struct Turn {
+    /// Kept until what was transferred is packed: it bounds the memory.
+    _all: OwnedSemaphorePermit,
+    /// Kept while the primary is asked.
+    primary: Option<OwnedSemaphorePermit>,
+}
+
+/// How a look at all primaries of a zone has ended.
+#[derive(Debug)]
+pub struct Looked {
+    /// What came of it.
+    pub ending: Ending,
+    /// The primaries that gave nothing, and why.
+    pub tried: Vec<(SocketAddr, PrimaryError)>,
+    turn: Turn,
+}
+
+/// What came of a look.
+#[derive(Debug)]
+pub enum Ending {
+    /// A zone.
+    Fetched(Box<Fetched>),
+    /// No primary has anything newer; the best that there is.
+    NotNewer(Serial),
+    /// No primary gave anything.
+    Nothing,
+}
+
+/// How a delivery has ended.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What was delivered; the queues that are still missing it are named in it.
+    pub outgoing: Outgoing,
+    results: Vec<(usize, Result<(), SendError>)>,
+    stored: Option<Result<(), StoreError>>,
+}
+
+impl Turns {
+    /// As many as the configuration allows.
+    pub fn new(config: &Config) -> Self {
+        let each = |_| Arc::new(Semaphore::new(config.limits.transfers_per_primary));
+        Self {
+            all: Arc::new(Semaphore::new(config.limits.transfers)),
+            each: config.primaries.iter().map(each).collect(),
+        }
+    }
+
+    /// A turn at this primary, if there is one now.
+    pub fn take(&self, primary: usize) -> Option<Turn> {
+        let primary = Arc::clone(self.each.get(primary)?).try_acquire_owned().ok()?;
+        let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        Some(Turn { _all: all, primary: Some(primary) })
+    }
+
+    /// A turn at this primary, when there is one.
+    pub async fn wait(&self, primary: usize) -> Option<Turn> {
+        let primary = self.at(primary).await?;
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Turn { _all: all, primary: Some(primary) })
+    }
+
+    async fn at(&self, primary: usize) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.each.get(primary)?).acquire_owned().await.ok()
+    }
+}
+
+/// Asks the primaries of a zone in their order until one has something newer than `ours`. `turn` is one at the first.
+///
+/// All are asked where none has: the first may lag behind the others.
+pub async fn look(config: Arc<Config>, zone: usize, ours: Option<Serial>, turns: Turns, mut turn: Turn) -> Looked {
+    let config::Zone { name, primaries, .. } = &config.zones[zone];
+    let mut tried = Vec::new();
+    let mut best = None;
+    for &index in primaries {
+        if turn.primary.is_none() {
+            turn.primary = turns.at(index).await;
+        }
+        let address = config.primaries[index].address;
+        let looked = primary::look(name, ours, address, config.limits.transfer).await;
+        // The next primary has turns of its own.
+        turn.primary = None;
+        match looked {
+            Ok(Look::Transferred(transferred)) => {
+                let fetched = Box::new(Fetched { primary: address, transferred });
+                return Looked { ending: Ending::Fetched(fetched), tried, turn };
+            }
+            Ok(Look::NotNewer(theirs)) => {
+                let same = Standing::of(ours, theirs) == Standing::Same;
+                best = if same { Some(theirs) } else { best.or(Some(theirs)) };
+            }
+            Err(error) => tried.push((address, error)),
+        }
+    }
+    Looked { ending: best.map_or(Ending::Nothing, Ending::NotNewer), tried, turn }
+}
+
+impl Looked {
+    /// Says what happened. Serials that go backwards are for the one who keeps ours to tell.
+    pub fn tell(&self, zone: &Name, took: Duration) {
+        let milliseconds = took.as_millis();
+        for (primary, error) in &self.tried {
+            warn!(%zone, %primary, %error, milliseconds, "no answer");
+        }
+        match &self.ending {
+            Ending::Fetched(fetched) => {
+                let Transferred { zone: new, stripped, uneven_ttls, messages, octets } = &fetched.transferred;
+                let (primary, serial, records) = (fetched.primary, new.serial(), new.record_count());
+                info!(%zone, %serial, %primary, records, octets, messages, milliseconds, "transferred");
+                if !stripped.is_empty() {
+                    info!(%zone, %serial, ?stripped, "left out what belongs to signing");
+                }
+                if let Some((owner, rtype)) = uneven_ttls.first() {
+                    warn!(%zone, %serial, rrsets = uneven_ttls.len(), %owner, %rtype, "evened out TTLs within an RRset");
+                }
+            }
+            Ending::NotNewer(serial) => debug!(%zone, %serial, milliseconds, "looked"),
+            Ending::Nothing => {}
+        }
+    }
+
+    /// The zone, if there is one, and the turn that goes with it.
+    pub fn into_parts(self) -> (Ending, Turn) {
+        (self.ending, self.turn)
+    }
+}
+
+/// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
+pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn) -> Result<Message, PackError> {
+    let apex = fetched.transferred.zone.apex().clone();
+    let packed = spawn_blocking(move || {
+        let packed = queue::pack(&Snapshot::new(fetched.transferred.zone), reason, meta);
+        drop(turn);
+        packed
+    });
+    packed.await.unwrap_or_else(|error| Err(PackError::Encode(apex, std::io::Error::other(error))))
+}
+
+/// Sends a message to the queues that are missing it, side by side, and stores it once all have it.
+pub async fn deliver(sender: Sender, store: Arc<Store>, mut outgoing: Outgoing) -> Delivered {
+    let mut sends = JoinSet::new();
+    for queue in std::mem::take(&mut outgoing.missing) {
+        let (sender, message) = (sender.clone(), Arc::clone(&outgoing.message));
+        sends.spawn(async move { (queue, sender.send(queue, &message).await) });
+    }
+    let results = sends.join_all().await;
+    outgoing.missing = results.iter().filter(|(_, result)| result.is_err()).map(|(queue, _)| *queue).collect();
+    let stored = if outgoing.missing.is_empty() {
+        let message = Arc::clone(&outgoing.message);
+        // The body is what the queue has, so it is what is kept.
+        let write = move || BASE64.decode(&message.body).map(|octets| store.write(&message.zone, &octets));
+        spawn_blocking(write).await.ok().and_then(Result::ok)
+    } else {
+        None
+    };
+    Delivered { outgoing, results, stored }
+}
+
+impl Delivered {
+    /// Says what happened.
+    pub fn tell(&self, queues: &[config::Queue], took: Duration) {
+        let message = &self.outgoing.message;
+        let Message { zone, serial, reason, meta, .. } = &**message;
+        let (records, octets, milliseconds) = (meta.records, message.octets(), took.as_millis());
+        for (index, result) in &self.results {
+            let queue = queues.get(*index).map_or("?", |queue| &queue.name);
+            match result {
+                Ok(()) => info!(%zone, %serial, %reason, queue, records, octets, milliseconds, "sent"),
+                Err(error) => warn!(%zone, %serial, %reason, queue, %error, milliseconds, "not sent"),
+            }
+        }
+        if let Some(Err(error)) = &self.stored {
+            error!(%zone, %serial, %error, "not stored: it will be sent again after a restart");
+        }
+    }
+}

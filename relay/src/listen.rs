@@ -1,0 +1,171 @@
+//! The sockets that NOTIFY comes in on: UDP and TCP, bounded in connections, octets and time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::notify::{self, Authorised, Sources};
+
+/// Sockets that are bound and not read yet.
+#[derive(Debug)]
+pub struct Listener {
+    udp: UdpSocket,
+    tcp: TcpListener,
+}
+
+/// Where the NOTIFY that were heard go.
+pub type Heard = mpsc::Sender<(Authorised, SocketAddr)>;
+
+/// The longest message that is read. A NOTIFY with a SOA and a TSIG has some hundreds of octets; UDP's larger ones are cut
+/// and fail to parse.
+const MESSAGE_MAX: usize = 4096;
+/// Connections at once from primaries.
+const CONNECTIONS: usize = 64;
+/// Connections at once from anybody else, who is only to be told so.
+const STRANGERS: usize = 8;
+/// The longest wait for a message on a connection.
+const IDLE: Duration = Duration::from_secs(10);
+/// The longest life of a connection.
+const LIFE: Duration = Duration::from_mins(1);
+/// The pause after an error of a socket, lest it be an error each time.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a port is tried that the system chose for TCP and that UDP may have in use.
+const PORT_ATTEMPTS: usize = 16;
+
+/// Binds UDP and TCP to an address. With port 0 the system chooses one that both get.
+pub fn bind(address: SocketAddr) -> io::Result<Listener> {
+    let mut attempts = if address.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        let tcp = socket(address, Type::STREAM, Protocol::TCP)?;
+        tcp.listen(128)?;
+        let tcp = TcpListener::from_std(tcp.into())?;
+        attempts -= 1;
+        match socket(tcp.local_addr()?, Type::DGRAM, Protocol::UDP) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            udp => return Ok(Listener { udp: UdpSocket::from_std(udp?.into())?, tcp }),
+        }
+    }
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // 0.0.0.0 and [::] are two sockets here, and would be in each other's way.
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // A restart must not wait for the connections of before.
+        socket.set_reuse_address(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+impl Listener {
+    /// The address, with the port that the system chose.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+
+    /// Hears until `tasks` is dropped.
+    pub fn start(self, sources: &Arc<Sources>, heard: &Heard, tasks: &mut JoinSet<()>) {
+        tasks.spawn(datagrams(self.udp, Arc::clone(sources), heard.clone()));
+        tasks.spawn(connections(self.tcp, Arc::clone(sources), heard.clone()));
+    }
+}
+
+async fn datagrams(socket: UdpSocket, sources: Arc<Sources>, heard: Heard) {
+    let mut buffer = [0; MESSAGE_MAX];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((length, source)) => {
+                if let Some(reply) = hear(&buffer[..length], source, "udp", &sources, &heard).await
+                    && let Err(error) = socket.send_to(&reply, source).await
+                {
+                    tracing::debug!(%source, %error, "failed to answer");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "failed to receive");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connections(listener: TcpListener, sources: Arc<Sources>, heard: Heard) {
+    let (primaries, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(STRANGERS)));
+    let mut open = JoinSet::new();
+    loop {
+        let (stream, source) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "failed to accept a connection");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        while open.try_join_next().is_some() {}
+        let slots = if sources.know(source.ip()) { &primaries } else { &strangers };
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
+            tracing::warn!(%source, "too many connections: one was closed");
+            continue;
+        };
+        let (sources, heard) = (Arc::clone(&sources), heard.clone());
+        open.spawn(async move {
+            let _slot = slot;
+            if let Ok(Err(error)) = timeout(LIFE, converse(stream, source, &sources, &heard)).await {
+                tracing::debug!(%source, %error, "connection ended");
+            }
+        });
+    }
+}
+
+/// Messages framed by their length (RFC 1035 §4.2.2), until the other end has no more.
+async fn converse(mut stream: TcpStream, source: SocketAddr, sources: &Sources, heard: &Heard) -> io::Result<()> {
+    let mut message = Vec::new();
+    loop {
+        let read = async {
+            let length = usize::from(stream.read_u16().await?);
+            if length > MESSAGE_MAX {
+                return Err(io::Error::other("the message is too long for a NOTIFY"));
+            }
+            message.resize(length, 0);
+            stream.read_exact(&mut message).await
+        };
+        match timeout(IDLE, read).await? {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            read => read?,
+        };
+        if let Some(reply) = hear(&message, source, "tcp", sources, heard).await {
+            let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
+            timeout(IDLE, stream.write_all(&[&length.to_be_bytes()[..], &reply].concat())).await??;
+        }
+    }
+}
+
+async fn hear(
+    message: &[u8],
+    source: SocketAddr,
+    over: &'static str,
+    sources: &Sources,
+    heard: &Heard,
+) -> Option<Vec<u8>> {
+    let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), sources);
+    match outcome {
+        // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this waits,
+        // and the primary sends it again.
+        Ok(authorised) => heard.send((authorised, source)).await.ok()?,
+        Err(why) => tracing::info!(%source, over, %why, "NOTIFY refused"),
+    }
+    reply
+}

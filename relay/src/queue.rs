@@ -1,0 +1,284 @@
+//! The snapshot on its way to SQS.
+//!
+//! While a queue cannot be reached, the newest snapshot of each zone waits, and only the newest: what it replaces would be
+//! superseded on arrival. So what waits is one message of at most 1 MiB for each zone, however long it takes.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
+use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_smithy_http_client::tls;
+use secondary53_zone::message::{MAX_OCTETS, Message, Meta, Reason};
+use secondary53_zone::{Name, Serial, Snapshot};
+
+use crate::config;
+use crate::refresh::{Moment, Standing};
+
+/// The newest snapshot of one zone, until all its queues have it.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    waiting: Option<Outgoing>,
+    in_flight: bool,
+    /// The serial of what was offered last.
+    newest: Option<Serial>,
+    failures: u32,
+    due: Moment,
+}
+
+/// A message, and the queues that do not have it yet.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The queues, by their place in the configuration.
+    pub missing: Vec<usize>,
+}
+
+/// The clients of all queues.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    queues: Arc<[(String, Client)]>,
+}
+
+/// Why a snapshot cannot be put into a message.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// zstd would not.
+    #[error("failed to encode zone {0}: {1}")]
+    Encode(Name, std::io::Error),
+    /// It does not fit.
+    #[error(
+        "failed to send zone {zone}: its snapshot of {records} records takes {octets} octets, and an SQS message {MAX_OCTETS}; \
+         overflow_bucket, for zones of this size, is not supported yet"
+    )]
+    TooLarge {
+        /// The zone.
+        zone: Name,
+        /// Its records.
+        records: usize,
+        /// What the message would take.
+        octets: usize,
+    },
+}
+
+/// Why a queue did not accept a message. Every one of these is tried again: what is wrong may be put right.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SendError(String);
+
+/// The wait after the first failure; it doubles with each.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+/// The SDK may try twice for itself; the rest of the patience is ours, for a newer snapshot may have come meanwhile.
+const SDK_ATTEMPTS: u32 = 2;
+/// The longest time for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest time for one attempt: 1 MiB over a slow line.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
+/// Puts a snapshot into a message that fits.
+pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta) -> Result<Message, PackError> {
+    let zone = snapshot.zone().apex();
+    let message = Message::new(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
+    let octets = message.octets();
+    if octets > MAX_OCTETS {
+        return Err(PackError::TooLarge { zone: zone.clone(), records: snapshot.zone().record_count(), octets });
+    }
+    Ok(message)
+}
+
+impl Outbox {
+    /// A newer snapshot: it takes the place of what waits. One that is not newer was overtaken on its way here.
+    pub fn offer(&mut self, message: Message, queues: &[usize]) {
+        if Standing::of(self.newest, message.serial) != Standing::Newer {
+            return;
+        }
+        self.newest = Some(message.serial);
+        self.waiting = Some(Outgoing { message: Arc::new(message), missing: queues.to_vec() });
+    }
+
+    /// When to call [`Outbox::take`]; `None` where nothing waits or a send is under way.
+    pub fn next(&self) -> Option<Moment> {
+        (!self.in_flight && self.waiting.is_some()).then_some(self.due)
+    }
+
+    /// What is to be sent now. [`Outbox::ended`] must follow.
+    pub fn take(&mut self, now: Moment) -> Option<Outgoing> {
+        let outgoing = self.waiting.take_if(|_| !self.in_flight && self.due <= now)?;
+        self.in_flight = true;
+        Some(outgoing)
+    }
+
+    /// The send has ended; `outgoing.missing` are the queues that still do not have it. Gives the message back once all
+    /// have.
+    pub fn ended(&mut self, now: Moment, outgoing: Outgoing, chance: u32) -> Option<Arc<Message>> {
+        self.in_flight = false;
+        if outgoing.missing.is_empty() {
+            self.failures = 0;
+            self.due = now;
+            return Some(outgoing.message);
+        }
+        let wait = (FIRST_WAIT * 2_u32.saturating_pow(self.failures.min(16))).min(LONGEST_WAIT);
+        // Half of it is chance, so that zones that failed together are not tried together.
+        self.due = now + wait / 2 + (wait / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX));
+        self.failures = self.failures.saturating_add(1);
+        // What came meanwhile is newer.
+        self.waiting.get_or_insert(outgoing);
+        None
+    }
+}
+
+impl Sender {
+    /// Makes the clients: credentials and endpoints as the AWS SDKs' environment and profile say.
+    pub async fn new(queues: &[config::Queue]) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+        let mut clients: HashMap<&str, Client> = HashMap::new();
+        let mut made = Vec::with_capacity(queues.len());
+        for queue in queues {
+            let client = match clients.get(queue.region.as_str()) {
+                Some(client) => client.clone(),
+                None => {
+                    let loader = aws_config::defaults(BehaviorVersion::latest())
+                        .http_client(http.clone())
+                        .region(Region::new(queue.region.clone()))
+                        .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
+                        .timeout_config(timeouts.clone());
+                    let client = Client::new(&loader.load().await);
+                    clients.insert(&queue.region, client.clone());
+                    client
+                }
+            };
+            made.push((queue.url.clone(), client));
+        }
+        Self { queues: made.into() }
+    }
+
+    /// Sends a message to one queue, by its place in the configuration.
+    pub async fn send(&self, queue: usize, message: &Message) -> Result<(), SendError> {
+        let (url, client) = self.queues.get(queue).ok_or_else(|| SendError("there is no such queue".to_owned()))?;
+        let mut request = client
+            .send_message()
+            .queue_url(url)
+            .message_body(&message.body)
+            .message_group_id(message.group_id())
+            .message_deduplication_id(message.deduplication_id());
+        for (name, value) in message.attributes() {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+            request = request.message_attributes(name, value.map_err(|error| SendError(error.to_string()))?);
+        }
+        let sent = request.send().await;
+        sent.map(|_| ()).map_err(|error| match (error.code(), error.message()) {
+            (Some(code), Some(words)) => SendError(format!("{code}: {words}")),
+            (Some(code), None) => SendError(code.to_owned()),
+            _ => SendError(chain(&error)),
+        })
+    }
+}
+
+/// An error and its causes: the SDK's outermost says no more than "dispatch failure".
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !told.ends_with(&words) {
+            told = format!("{told}: {words}");
+        }
+        cause = error.source();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use secondary53_zone::{Limits, Rtype, ZoneBuilder};
+
+    use super::*;
+
+    fn snapshot(serial: u8, noise: usize) -> Snapshot {
+        let apex: Name = "example.com".parse().unwrap();
+        let mut builder = ZoneBuilder::new(apex.clone(), Limits::default());
+        let soa = [&[0, 0][..], &[0, 0, 0, serial], &[0; 16]].concat();
+        builder.push(apex.by_ref(), Rtype::SOA, 60, &soa).unwrap();
+        for _ in 0..noise {
+            let rdata: Vec<u8> = (0..200).map(|_| rand::random()).collect();
+            builder.push(apex.by_ref(), Rtype(65280), 60, &rdata).unwrap();
+        }
+        Snapshot::new(builder.build().unwrap().zone)
+    }
+
+    fn message(serial: u8) -> Message {
+        pack(&snapshot(serial, 0), Reason::Notify, Meta::default()).unwrap()
+    }
+
+    fn failed(mut outbox: Outbox, queues: &[usize]) -> (Outbox, Vec<Duration>) {
+        outbox.offer(message(1), queues);
+        let mut waits = Vec::new();
+        let mut now = Duration::ZERO;
+        for _ in 0..9 {
+            let outgoing = outbox.take(now).unwrap();
+            assert_eq!(outbox.next(), None);
+            assert!(outbox.ended(now, outgoing, u32::MAX).is_none());
+            let next = outbox.next().unwrap();
+            waits.push(next.saturating_sub(now));
+            assert!(outbox.take(now).is_none());
+            now = next;
+        }
+        (outbox, waits)
+    }
+
+    #[test]
+    fn the_waits_double_up_to_the_longest() {
+        let (_, waits) = failed(Outbox::default(), &[0]);
+        assert_eq!(waits.iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn only_the_newest_waits() {
+        let (mut outbox, _) = failed(Outbox::default(), &[0]);
+        outbox.offer(message(2), &[0]);
+        outbox.offer(message(3), &[0]);
+        outbox.offer(message(2), &[0]);
+        let now = outbox.next().unwrap();
+        let outgoing = outbox.take(now).unwrap();
+        assert_eq!(outgoing.message.serial, Serial(3));
+        // What comes during a send goes next, and what failed does not come back.
+        outbox.offer(message(4), &[0]);
+        assert!(outbox.ended(now, outgoing, 0).is_none());
+        let now = outbox.next().unwrap();
+        let mut outgoing = outbox.take(now).unwrap();
+        assert_eq!(outgoing.message.serial, Serial(4));
+        outgoing.missing.clear();
+        assert_eq!(outbox.ended(now, outgoing, 0).unwrap().serial, Serial(4));
+        assert_eq!(outbox.next(), None);
+    }
+
+    #[test]
+    fn a_queue_that_has_it_does_not_get_it_again() {
+        let mut outbox = Outbox::default();
+        outbox.offer(message(1), &[0, 1]);
+        let mut outgoing = outbox.take(Duration::ZERO).unwrap();
+        outgoing.missing.retain(|queue| *queue == 1);
+        assert!(outbox.ended(Duration::ZERO, outgoing, 0).is_none());
+        let outgoing = outbox.take(outbox.next().unwrap()).unwrap();
+        assert_eq!(outgoing.missing, [1]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_with_its_size() {
+        let told = pack(&snapshot(1, 4_000), Reason::Initial, Meta::default()).unwrap_err().to_string();
+        assert!(told.starts_with("failed to send zone example.com.: its snapshot of 4001 records takes 1"), "{told}");
+        assert!(told.contains("overflow_bucket") && told.contains("not supported yet"), "{told}");
+    }
+}

@@ -1,0 +1,309 @@
+//! When to look at the primary, as a secondary does (RFC 1034 §4.3.5, RFC 1996 §4): one small machine per zone. No I/O, no
+//! clock: the time is an argument, and so is chance.
+//!
+//! ```text
+//!                      due, or a NOTIFY
+//!            ┌──────┐ ──────────────────▶ ┌────────────┐
+//!            │ Fresh│                     │ Refreshing │◀── a NOTIFY meanwhile: one more look after this one
+//!            └──────┘ ◀────────────────── └────────────┘
+//!               │       up to date, or          │ ▲
+//!               │       transferred      failed │ │ due, or a NOTIFY
+//!               │                               ▼ │
+//!               │      ┌─────────┐         ┌──────────┐
+//!               └────▶ │ Expired │ ◀────── │ Retrying │ ◀── the start
+//!       expire is over └─────────┘         └──────────┘
+//! ```
+//!
+//! An expired zone goes on being retried. Whether it stays published is not decided here, and it does: an alarm is
+//! raised, nothing is withdrawn.
+
+use std::time::Duration;
+
+use secondary53_zone::{Serial, Soa};
+
+/// A point in time: how long after an origin that the caller keeps to.
+pub type Moment = Duration;
+
+/// The state of a zone's timers.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    bounds: Bounds,
+    held: Option<Held>,
+    state: State,
+    /// Looks that failed in a row.
+    failures: u32,
+}
+
+/// Where a zone stands. A time exists only in the states that wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The primary had nothing newer when last asked.
+    Fresh {
+        /// When to ask again.
+        due: Moment,
+    },
+    /// A look is under way.
+    Refreshing {
+        /// What made us look.
+        cause: Cause,
+        /// A NOTIFY came meanwhile: it may speak of what the look has missed.
+        pending: bool,
+    },
+    /// The last look failed, or there was none yet, or a NOTIFY came while it went on.
+    Retrying {
+        /// When to look again.
+        due: Moment,
+        /// What made us look at first.
+        cause: Cause,
+    },
+    /// The zone is older than its SOA allows. Retried like before.
+    Expired {
+        /// When to look again.
+        due: Moment,
+    },
+}
+
+/// What makes us look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A timer.
+    Timer,
+    /// A NOTIFY.
+    Notify,
+}
+
+/// What a zone holds of its SOA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Held {
+    serial: Serial,
+    refresh: Duration,
+    retry: Duration,
+    expire: Duration,
+    /// When it is no longer valid; `None` once that has passed and was told.
+    expires: Option<Moment>,
+}
+
+/// Bounds on what a SOA says; chance takes up to a tenth off afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The shortest time between looks.
+    pub refresh_min: Duration,
+    /// The longest time between looks.
+    pub refresh_max: Duration,
+    /// The shortest time after a failed look.
+    pub retry_min: Duration,
+    /// The longest time after a failed look.
+    pub retry_max: Duration,
+}
+
+/// What a NOTIFY leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// Look now.
+    Look(Cause),
+    /// A look is under way; one more will follow it.
+    Merged,
+    /// Its serial is not newer than ours: nothing to do (RFC 1996 §3.7).
+    NotNewer,
+}
+
+/// What the time leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// Nothing yet.
+    Early,
+    /// Look now.
+    Look(Cause),
+    /// The zone has expired: raise the alarm. [`Refresh::next`] says when to come back.
+    Expired,
+}
+
+/// How the serial at the primary relates to ours (RFC 1982).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Newer, or we hold nothing: transfer.
+    Newer,
+    /// The same.
+    Same,
+    /// Older, or half-way round the circle. Refused, for serials only move forward.
+    Backwards,
+}
+
+/// A serial that went backwards at the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the primary has serial {theirs}, which is not newer than our {ours} (RFC 1982): set it forward at the primary; taking \
+     an older zone on purpose (resend --accept-rollback) is not supported yet"
+)]
+pub struct Backwards {
+    /// What we hold.
+    pub ours: Serial,
+    /// What the primary has.
+    pub theirs: Serial,
+}
+
+/// A first NOTIFY after a failure is not answered by a look at once, or a flood of them would be a flood of looks.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+impl Standing {
+    /// Compares.
+    pub fn of(ours: Option<Serial>, theirs: Serial) -> Self {
+        match ours {
+            None => Self::Newer,
+            Some(ours) if theirs > ours => Self::Newer,
+            Some(ours) if theirs == ours => Self::Same,
+            Some(_) => Self::Backwards,
+        }
+    }
+}
+
+impl Refresh {
+    /// A zone at the start, with the SOA of the last accepted snapshot if there is one. The first look is at once.
+    ///
+    /// How old that snapshot is was not written down, so its expire time begins now.
+    pub fn new(bounds: Bounds, held: Option<&Soa>, now: Moment) -> Self {
+        let held = held.map(|soa| Held::new(bounds, soa, now));
+        Self { bounds, held, state: State::Retrying { due: now, cause: Cause::Timer }, failures: 0 }
+    }
+
+    /// The state, to show.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// The serial that we hold.
+    pub fn serial(&self) -> Option<Serial> {
+        self.held.map(|held| held.serial)
+    }
+
+    /// When to call [`Refresh::woken`]; `None` while a look is under way.
+    pub fn next(&self) -> Option<Moment> {
+        let alarm = self.held.and_then(|held| held.expires);
+        match self.state {
+            State::Refreshing { .. } => None,
+            State::Fresh { due } | State::Retrying { due, .. } | State::Expired { due } => {
+                Some(alarm.map_or(due, |alarm| due.min(alarm)))
+            }
+        }
+    }
+
+    /// The time has come, or something else woke us.
+    pub fn woken(&mut self, now: Moment) -> Woken {
+        let (due, cause) = match self.state {
+            State::Refreshing { .. } => return Woken::Early,
+            State::Fresh { due } | State::Expired { due } => (due, Cause::Timer),
+            State::Retrying { due, cause } => (due, cause),
+        };
+        if let Some(held) = &mut self.held
+            && held.expires.take_if(|expires| *expires <= now).is_some()
+        {
+            self.state = State::Expired { due };
+            return Woken::Expired;
+        }
+        if now < due {
+            return Woken::Early;
+        }
+        self.state = State::Refreshing { cause, pending: false };
+        Woken::Look(cause)
+    }
+
+    /// A NOTIFY, authorised, with the serial that it hints at.
+    pub fn notified(&mut self, hint: Option<Serial>) -> Notified {
+        let newer = hint.is_none_or(|hint| Standing::of(self.serial(), hint) == Standing::Newer);
+        match &mut self.state {
+            State::Fresh { .. } | State::Refreshing { .. } if !newer => Notified::NotNewer,
+            State::Refreshing { pending, .. } => {
+                *pending = true;
+                Notified::Merged
+            }
+            // After a failure any NOTIFY is news: the primary is there.
+            State::Fresh { .. } | State::Retrying { .. } | State::Expired { .. } => {
+                self.state = State::Refreshing { cause: Cause::Notify, pending: false };
+                Notified::Look(Cause::Notify)
+            }
+        }
+    }
+
+    /// The look has ended with a SOA and no transfer: the primary has nothing newer, or something older.
+    pub fn answered(&mut self, now: Moment, theirs: Serial, chance: u32) -> Result<(), Backwards> {
+        match (Standing::of(self.serial(), theirs), &mut self.held) {
+            (Standing::Same, Some(held)) => {
+                // The primary vouched for what we hold: it is good for another `expire` (RFC 1034 §4.3.5).
+                held.expires = Some(now + held.expire);
+                let refresh = held.refresh;
+                self.succeeded(now, refresh, chance);
+                Ok(())
+            }
+            (Standing::Backwards, Some(held)) => {
+                let backwards = Backwards { ours: held.serial, theirs };
+                self.failed(now, chance);
+                Err(backwards)
+            }
+            // Newer, and yet no transfer came of it.
+            _ => {
+                self.failed(now, chance);
+                Ok(())
+            }
+        }
+    }
+
+    /// The look has ended with a transfer of the zone at this SOA.
+    pub fn transferred(&mut self, now: Moment, soa: &Soa, chance: u32) -> Result<(), Backwards> {
+        // The zone can change between the SOA query and the transfer, for the worse too.
+        if let (Standing::Backwards, Some(ours)) = (Standing::of(self.serial(), soa.serial), self.serial()) {
+            self.failed(now, chance);
+            return Err(Backwards { ours, theirs: soa.serial });
+        }
+        let held = Held::new(self.bounds, soa, now);
+        self.held = Some(held);
+        self.succeeded(now, held.refresh, chance);
+        Ok(())
+    }
+
+    /// The look has failed.
+    pub fn failed(&mut self, now: Moment, chance: u32) {
+        let Bounds { retry_min, retry_max, .. } = self.bounds;
+        let wait = match self.held {
+            Some(held) => held.retry,
+            // No SOA has told how long to wait: from the shortest to the longest, doubling.
+            None => (retry_min * 2_u32.saturating_pow(self.failures.min(16))).min(retry_max),
+        };
+        self.failures = self.failures.saturating_add(1);
+        let (cause, pending) = match self.state {
+            State::Refreshing { cause, pending } => (if pending { Cause::Notify } else { cause }, pending),
+            State::Retrying { cause, .. } => (cause, false),
+            State::Fresh { .. } | State::Expired { .. } => (Cause::Timer, false),
+        };
+        let due = now + if pending { wait.min(AFTER_FAILURE) } else { shortened(wait, chance) };
+        let expired = self.held.is_some_and(|held| held.expires.is_none());
+        self.state = if expired { State::Expired { due } } else { State::Retrying { due, cause } };
+    }
+
+    fn succeeded(&mut self, now: Moment, refresh: Duration, chance: u32) {
+        self.failures = 0;
+        self.state = match self.state {
+            // The NOTIFY that came meanwhile may speak of a later change: look again, at once and once.
+            State::Refreshing { pending: true, .. } => State::Retrying { due: now, cause: Cause::Notify },
+            _ => State::Fresh { due: now + shortened(refresh, chance) },
+        };
+    }
+}
+
+impl Held {
+    fn new(bounds: Bounds, soa: &Soa, now: Moment) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        let refresh = seconds(soa.refresh).max(bounds.refresh_min).min(bounds.refresh_max);
+        let retry = seconds(soa.retry).max(bounds.retry_min).min(bounds.retry_max);
+        // A zone that expires before it was looked at twice would do so for its SOA alone.
+        let expire = seconds(soa.expire).max(refresh + retry);
+        Self { serial: soa.serial, refresh, retry, expire, expires: Some(now + expire) }
+    }
+}
+
+/// Takes up to a tenth off, as `chance` of 2³² says, so that zones loaded together do not stay together.
+fn shortened(time: Duration, chance: u32) -> Duration {
+    time.saturating_sub((time / 10).mul_f64(f64::from(chance) / f64::from(u32::MAX)))
+}
+
+#[cfg(test)]
+mod tests;

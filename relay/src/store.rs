@@ -1,0 +1,198 @@
+//! The last snapshot of each zone that all its queues accepted: a file for each zone, and all the state there is.
+//!
+//! The primary is the log. A relay that has lost a file, or finds one that it cannot read, asks the primary again, so a bad
+//! file is a warning and never an error. What must not be is half a file under the right name, so each is written under
+//! another name, flushed to the disk, and renamed.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use secondary53_zone::snapshot::SnapshotError;
+use secondary53_zone::{Limits, Name, Snapshot};
+use sha2::{Digest as _, Sha256};
+
+/// The directory of the snapshots.
+#[derive(Clone, Debug)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+/// Why a snapshot could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system would not.
+    #[error("failed to {doing} {}: {error}", .path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file or the directory.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is not a snapshot.
+    #[error("failed to understand {}: {error}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: Box<SnapshotError>,
+    },
+    /// The file is a snapshot of another zone.
+    #[error("failed to use {}: it holds zone {found}", .path.display())]
+    OtherZone {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: Name,
+    },
+}
+
+/// The longest file name on the file systems there are, less room for the suffixes.
+const MAX_STEM: usize = 200;
+
+impl Store {
+    /// Opens the directory, and makes it where it is not there.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory).map_err(failed("make the directory", directory))?;
+        Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// The zone's snapshot; `None` where there is none.
+    pub fn read(&self, zone: &Name, limits: Limits) -> Result<Option<Snapshot>, StoreError> {
+        let path = self.path(zone);
+        let octets = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(failed("read", &path))?,
+        };
+        let snapshot = match Snapshot::decode(&octets, limits) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return Err(StoreError::Damaged { path, error: Box::new(error) }),
+        };
+        if snapshot.zone().apex() != zone {
+            return Err(StoreError::OtherZone { path, found: snapshot.zone().apex().clone() });
+        }
+        Ok(Some(snapshot))
+    }
+
+    /// Puts the octets of a snapshot in the place of the zone's last one.
+    pub fn write(&self, zone: &Name, snapshot: &[u8]) -> Result<(), StoreError> {
+        let path = self.path(zone);
+        let new = path.with_extension("new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(snapshot)?;
+            file.sync_all()
+        };
+        write().map_err(failed("write", &new))?;
+        fs::rename(&new, &path).map_err(failed("replace", &path))?;
+        // The rename is on the disk when the directory is.
+        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        directory.map_err(failed("flush", &self.directory))
+    }
+
+    fn path(&self, zone: &Name) -> PathBuf {
+        self.directory.join(stem(zone) + ".snapshot")
+    }
+}
+
+/// A file name of letters that every file system keeps apart, no two zones with the same. The name cannot leave the
+/// directory: it holds no slash and does not begin with a dot.
+fn stem(zone: &Name) -> String {
+    let mut stem = String::new();
+    for (index, label) in zone.by_ref().labels().enumerate() {
+        if index > 0 {
+            stem.push('.');
+        }
+        for &octet in label {
+            match octet {
+                b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => stem.push(octet.into()),
+                // Writing to a String does not fail.
+                _ => drop(write!(stem, "%{octet:02X}")),
+            }
+        }
+    }
+    if stem.is_empty() {
+        return "%2E".to_owned();
+    }
+    if stem.len() > MAX_STEM {
+        // "=" stands in no other name.
+        let digest = Sha256::digest(zone.as_wire());
+        return digest.iter().fold(String::from("sha256="), |stem, octet| stem + &format!("{octet:02x}"));
+    }
+    stem
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |error| StoreError::Io { doing, path: path.to_owned(), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use secondary53_zone::{Rtype, ZoneBuilder};
+
+    use super::*;
+
+    fn snapshot(apex: &Name, serial: u8) -> Snapshot {
+        let mut builder = ZoneBuilder::new(apex.clone(), Limits::default());
+        let soa = [&[0, 0][..], &[0, 0, 0, serial], &[0; 16]].concat();
+        builder.push(apex.by_ref(), Rtype::SOA, 60, &soa).unwrap();
+        Snapshot::new(builder.build().unwrap().zone)
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    fn names() -> Vec<Name> {
+        let long = format!("{0}.{0}.{0}.example", "\\000".repeat(60));
+        let other = format!("{0}.{0}.{0}.example", "\\001".repeat(60));
+        ["example.com", ".", "a/b.example", "a\\.b.example", "a.b.example", "..\\/", "\\.\\.", "%2e", &long, &other]
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_written_is_read_for_any_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("new/state")).unwrap();
+        for zone in names() {
+            assert!(store.read(&zone, Limits::default()).unwrap().is_none(), "{zone}");
+            for serial in [1, 2] {
+                store.write(&zone, &snapshot(&zone, serial).encode().unwrap()).unwrap();
+            }
+        }
+        for zone in names() {
+            assert_eq!(store.read(&zone, Limits::default()).unwrap(), Some(snapshot(&zone, 2)));
+        }
+        // One file each, all of them here.
+        assert_eq!(fs::read_dir(directory.path().join("new/state")).unwrap().count(), names().len());
+    }
+
+    #[test]
+    fn file_names_say_whose_they_are() {
+        assert_eq!(stem(&name("Example.COM")), "example.com");
+        assert_eq!(stem(&name("0/25.2.0.192.in-addr.arpa")), "0%2F25.2.0.192.in-addr.arpa");
+        assert_eq!(stem(&name("a\\.b.example")), "a%2Eb.example");
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_and_can_be_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let (ours, other) = (name("example.com"), name("example.net"));
+        let good = snapshot(&ours, 1).encode().unwrap();
+        for bad in [&good[..good.len() - 1], b"", b"junk"] {
+            store.write(&ours, bad).unwrap();
+            assert!(matches!(store.read(&ours, Limits::default()), Err(StoreError::Damaged { .. })));
+        }
+        store.write(&other, &good).unwrap();
+        let told = store.read(&other, Limits::default()).unwrap_err().to_string();
+        assert!(told.ends_with("example.net.snapshot: it holds zone example.com."), "{told}");
+        store.write(&ours, &good).unwrap();
+        assert!(store.read(&ours, Limits::default()).unwrap().is_some());
+    }
+}

@@ -1,0 +1,421 @@
+//! The relay as a process, between a scripted primary and a queue.
+
+mod process;
+mod sqs;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use process::Place;
+use secondary53_tests::primary::{
+    Behaviour, Config, Forgery, Packing, Primary, Rcode, Rtype, SoaBehaviour, Transport, ZoneFile,
+};
+use secondary53_zone::Serial;
+use secondary53_zone::message::Reason;
+use sqs::Sqs;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+const APEX: &str = "example.com";
+
+fn zone(serial: u32) -> ZoneFile {
+    let text = format!(
+        "$ORIGIN {APEX}.\n$TTL 300\n@ SOA ns host {serial} 3600 1 86400 60\n@ NS ns\nns A 192.0.2.1\nwww A 192.0.2.{}\n",
+        serial % 250
+    );
+    ZoneFile::parse(&text).unwrap()
+}
+
+async fn primary(config: Config) -> Primary {
+    Primary::start(config).await.unwrap()
+}
+
+/// A primary with one zone, a queue, and a place for a relay.
+async fn world(config: Config) -> (Primary, Sqs, Place) {
+    let primary = primary(config).await;
+    let sqs = Sqs::start().await;
+    let place = Place::with_zone(sqs.address, primary.address(), APEX);
+    (primary, sqs, place)
+}
+
+#[tokio::test]
+async fn a_change_arrives_by_notify() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    let first = sqs.wait_for(1).await.remove(0);
+    assert_eq!((first.message.serial, first.message.reason), (Serial(1), Reason::Initial));
+    assert_eq!((first.group.as_str(), first.message.meta.relay.as_str()), ("example.com.", "test"));
+    assert_eq!(first.deduplication, first.message.deduplication_id());
+    assert_eq!(first.message.meta.notified_at_ms, None);
+    assert_eq!(first.snapshot().zone().record_count(), 4);
+    relay.logged(&["sent", "zone=example.com.", "serial=1", "reason=initial", "queue=\"main\"", "records=4"]).await;
+
+    for (number, transport) in [(2, Transport::Udp), (3, Transport::Tcp)] {
+        primary.set_zone(zone(number));
+        let apex = primary.zone(zone(1).apex()).unwrap().apex().clone();
+        let answer = primary.notify_zone(&apex, relay.address, transport).await.unwrap();
+        assert_eq!(answer.rcode, Rcode::NOERROR);
+        let sent = sqs.wait_for(usize::try_from(number).unwrap()).await.pop().unwrap();
+        assert_eq!((sent.message.serial, sent.message.reason), (Serial(number), Reason::Notify));
+        let meta = &sent.message.meta;
+        assert!(meta.notified_at_ms.unwrap() <= meta.transferred_at_ms);
+    }
+    // The primary says again what we know: no transfer.
+    let before = primary.count(Rtype::AXFR);
+    primary.notify(relay.address).await.unwrap();
+    relay.logged(&["notified", "serial=3", "outcome=NotNewer"]).await;
+    assert_eq!(primary.count(Rtype::AXFR), before);
+    assert!(relay.stop().await.success());
+}
+
+/// A NOTIFY with this ID; the rest as told.
+fn notify(id: u8, flags: [u8; 2], question: &[u8]) -> Vec<u8> {
+    let count = u8::from(!question.is_empty());
+    [&[0, id], &flags[..], &[0, count, 0, 0, 0, 0, 0, 0], question].concat()
+}
+
+/// Sends from an address and gives back the answer.
+async fn over_udp(from: [u8; 4], to: SocketAddr, message: &[u8]) -> Vec<u8> {
+    let socket = UdpSocket::bind(SocketAddr::from((from, 0))).await.unwrap();
+    socket.send_to(message, to).await.unwrap();
+    let mut answer = vec![0; 512];
+    let (length, _) = timeout(PATIENCE, socket.recv_from(&mut answer)).await.unwrap().unwrap();
+    answer.truncate(length);
+    answer
+}
+
+async fn over_tcp(from: [u8; 4], to: SocketAddr, messages: &[Vec<u8>]) -> Vec<u8> {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    for message in messages {
+        stream.write_u16(u16::try_from(message.len()).unwrap()).await.unwrap();
+        stream.write_all(message).await.unwrap();
+    }
+    let length = timeout(PATIENCE, stream.read_u16()).await.unwrap().unwrap();
+    let mut answer = vec![0; length.into()];
+    stream.read_exact(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn what_is_no_notify_from_a_primary_is_answered_so_and_does_nothing() {
+    const PRIMARY: [u8; 4] = [127, 0, 0, 1];
+    const STRANGER: [u8; 4] = [127, 0, 0, 2];
+    const OURS: &[u8] = b"\x07Example\x03com\x00\x00\x06\x00\x01";
+    const UNKNOWN: &[u8] = b"\x07example\x03org\x00\x00\x06\x00\x01";
+    const NOTIFY: [u8; 2] = [0x20, 0];
+    let (primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    sqs.wait_for(1).await;
+    primary.set_zone(zone(2));
+    for (from, flags, question, flags_back, code) in [
+        (PRIMARY, NOTIFY, UNKNOWN, 0xa0, 9),
+        (PRIMARY, NOTIFY, &OURS[..5], 0xa0, 1),
+        (PRIMARY, NOTIFY, &[], 0xa0, 1),
+        (PRIMARY, [0x28, 0], OURS, 0xa8, 4),
+        (PRIMARY, [0x00, 0], OURS, 0x80, 4),
+        (STRANGER, NOTIFY, OURS, 0xa0, 5),
+        (STRANGER, NOTIFY, UNKNOWN, 0xa0, 5),
+        (STRANGER, NOTIFY, &OURS[..5], 0xa0, 5),
+    ] {
+        let message = notify(7, flags, question);
+        for answer in
+            [over_udp(from, relay.address, &message).await, over_tcp(from, relay.address, &[message.clone()]).await]
+        {
+            assert_eq!(answer[..4], [0, 7, flags_back, code], "{message:02x?}");
+            assert!(answer.len() <= message.len());
+        }
+    }
+    assert_eq!(primary.count(Rtype::AXFR), 1);
+    // Nothing is said to a response: the answer that comes is the one to what follows it.
+    let [response, good] = [notify(8, [0xa0, 0], OURS), notify(9, NOTIFY, OURS)];
+    let answer = over_tcp(PRIMARY, relay.address, &[response, good.clone()]).await;
+    // AA, and the question as it came.
+    assert_eq!(answer, [&[0, 9, 0xa4, 0], &good[4..]].concat());
+    assert_eq!(sqs.wait_for(2).await[1].message.serial, Serial(2));
+}
+
+#[tokio::test]
+async fn a_transfer_is_whole_or_refused() {
+    let one_record = Config::new().zone(zone(1)).packing(Packing::one_record());
+    let (primary, sqs, place) = world(one_record).await;
+    let drip = Behaviour::Drip { octets: 1, pause: Duration::from_millis(100) };
+    for (behaviour, told) in [
+        (Behaviour::CutAfterMessages(1), "closed the connection before the end, after 1 messages"),
+        (Behaviour::CutAfterMessages(4), "closed the connection before the end, after 4 messages"),
+        (Behaviour::CutAfterOctets(100), "early eof"),
+        (Behaviour::ResetAfterMessages(2), "reset"),
+        (Behaviour::SilentAfterMessages(2), "nothing came for 1s"),
+        (drip, "nothing came for 1s"),
+        (Behaviour::Endless, "more than 1000 records"),
+        (Behaviour::NoClosingSoa, "closed the connection before the end"),
+        (Behaviour::NoOpeningSoa, "does not begin with the SOA"),
+        (Behaviour::ClosingSerial(2), "the closing SOA (serial 2) is not the opening one (serial 1) again"),
+        (Behaviour::ClosingContent, "the closing SOA (serial 1) is not the opening one (serial 1) again"),
+        (Behaviour::OutsideZone, "which is outside it"),
+        (Behaviour::EmptyAnswer, "holds no record"),
+        (Behaviour::CountTooHigh, "malformed"),
+        (Behaviour::PointerLoop, "malformed"),
+        (Behaviour::RdlengthTooLong, "malformed"),
+        (Behaviour::RdlengthTooShort, "malformed"),
+        (Behaviour::Forge(Forgery::WrongId, 1), "another ID"),
+        (Behaviour::Forge(Forgery::WrongQuestion, 0), "answers another question"),
+        (Behaviour::Forge(Forgery::NotAnAnswer, 1), "not a response"),
+        (Behaviour::Forge(Forgery::WrongOpcode, 1), "opcode 4"),
+        (Behaviour::Forge(Forgery::Truncated, 2), "truncated"),
+        (Behaviour::Forge(Forgery::Rcode(Rcode::REFUSED), 0), "REFUSED"),
+        (Behaviour::Forge(Forgery::Rcode(Rcode::SERVFAIL), 2), "SERVFAIL"),
+    ] {
+        primary.set_behaviour(behaviour.clone());
+        let (good, log) = place.once().await;
+        assert!(!good && log.contains(told), "{behaviour:?}: {told:?} is not in\n{log}");
+    }
+    assert!(sqs.accepted().is_empty());
+    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    // The primary comes to its senses, and nothing was spoilt.
+    primary.set_behaviour(Behaviour::Honest);
+    let (good, log) = place.once().await;
+    assert!(good, "{log}");
+    let accepted = sqs.accepted();
+    assert_eq!((accepted.len(), accepted[0].message.reason), (1, Reason::Initial));
+}
+
+/// Messages as large as they come, so that what follows the end is in the message of the end.
+#[tokio::test]
+async fn records_after_the_end_are_refused() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(1)).behaviour(Behaviour::TrailingRecord)).await;
+    let (good, log) = place.once().await;
+    assert!(!good && log.contains("records follow the closing SOA"), "{log}");
+    // In a message of its own it is no longer part of the transfer, and never read.
+    primary.set_behaviour(Behaviour::TrailingMessage);
+    let (good, log) = place.once().await;
+    assert!(good, "{log}");
+    assert_eq!(sqs.accepted().len(), 1);
+}
+
+#[tokio::test]
+async fn a_soa_answer_is_believed_only_where_it_is_one() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    for (behaviour, told) in [
+        (SoaBehaviour::NoAnswer, "nothing came for 1s"),
+        (SoaBehaviour::EmptyAnswer, "holds no SOA"),
+        (SoaBehaviour::Forge(Forgery::WrongId), "another ID"),
+        (SoaBehaviour::Forge(Forgery::Rcode(Rcode::NOTAUTH)), "NOTAUTH"),
+    ] {
+        primary.set_soa_behaviour(behaviour);
+        let (good, log) = place.once().await;
+        assert!(!good && log.contains(told), "{behaviour:?}: {told:?} is not in\n{log}");
+    }
+    assert_eq!((primary.count(Rtype::AXFR), sqs.accepted().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_signed_zone_is_refused_with_the_reason() {
+    let text = format!(
+        "$ORIGIN {APEX}.\n@ 300 SOA ns host 1 3600 1 86400 60\n@ 300 NS ns\n@ 300 DNSKEY 256 3 13 dGhpcyBpcyBub3QgYSBrZXk=\n"
+    );
+    let (_primary, sqs, place) = world(Config::new().zone(ZoneFile::parse(&text).unwrap())).await;
+    let (good, log) = place.once().await;
+    assert!(!good && log.contains("the zone is signed") && log.contains("strip_dnssec is not supported yet"), "{log}");
+    assert!(sqs.accepted().is_empty());
+}
+
+#[tokio::test]
+async fn a_transfer_that_failed_is_tried_again() {
+    let config =
+        Config::new().zone(zone(1)).transfers([Behaviour::CutAfterRecords(2), Behaviour::ResetAfterMessages(0)]);
+    let (primary, sqs, place) = world(config).await;
+    let relay = place.run().await;
+    assert_eq!(sqs.wait_for(1).await[0].message.serial, Serial(1));
+    assert_eq!(primary.count(Rtype::AXFR), 3);
+    relay.logged(&["no answer", "zone=example.com."]).await;
+    relay.logged(&["retrying", "zone=example.com."]).await;
+}
+
+#[tokio::test]
+async fn the_newest_waits_while_the_queue_cannot_be_reached() {
+    // A port where nobody listens; the queue comes to it later.
+    let reserved = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let primary = primary(Config::new().zone(zone(1))).await;
+    let place = Place::with_zone(address, primary.address(), APEX);
+    let relay = place.run().await;
+    relay.logged(&["not sent", "serial=1"]).await;
+    for serial in 2..=5 {
+        primary.set_zone(zone(serial));
+        primary.notify(relay.address).await.unwrap();
+        relay.logged(&["transferred", &format!("serial={serial}")]).await;
+    }
+    let sqs = Sqs::start_at(address).await;
+    let newest = sqs.wait_for(1).await.remove(0);
+    assert_eq!((newest.message.serial, newest.message.reason), (Serial(5), Reason::Initial));
+    relay.logged(&["sent", "serial=5"]).await;
+    assert_eq!(sqs.accepted().len(), 1);
+    // What waited is what is stored.
+    assert!(relay.stop().await.success());
+    let (good, log) = place.once().await;
+    assert!(good && log.contains("current zone=example.com. serial=5"), "{log}");
+}
+
+#[tokio::test]
+async fn a_restart_sends_only_what_has_changed() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    relay.logged(&["sent", "serial=1"]).await;
+    assert!(relay.stop().await.success());
+
+    let relay = place.run().await;
+    relay.logged(&["current", "zone=example.com.", "serial=1"]).await;
+    assert_eq!((sqs.accepted().len(), primary.count(Rtype::AXFR)), (1, 1));
+    assert!(relay.stop().await.success());
+
+    primary.set_zone(zone(2));
+    let relay = place.run().await;
+    let sent = sqs.wait_for(2).await.pop().unwrap();
+    assert_eq!((sent.message.serial, sent.message.reason), (Serial(2), Reason::Refresh));
+    relay.logged(&["sent", "serial=2"]).await;
+    assert!(relay.stop().await.success());
+
+    // A file that is damaged is as good as none.
+    let file = place.state().join("example.com.snapshot");
+    let octets = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &octets[..octets.len() / 2]).unwrap();
+    let relay = place.run().await;
+    relay.logged(&["the stored snapshot is left aside", "example.com.snapshot"]).await;
+    let sent = sqs.wait_for(3).await.pop().unwrap();
+    assert_eq!((sent.message.serial, sent.message.reason), (Serial(2), Reason::Initial));
+}
+
+#[tokio::test]
+async fn a_serial_that_goes_backwards_is_refused_and_shown() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(10))).await;
+    assert!(place.once().await.0);
+    primary.set_zone(zone(9));
+    let (good, log) = place.once().await;
+    assert!(!good && log.contains("the primary has serial 9, which is not newer than our 10"), "{log}");
+    // The SOA says one thing and the transfer another.
+    primary.set_soa_behaviour(SoaBehaviour::Serial(11));
+    let (good, log) = place.once().await;
+    assert!(!good && log.contains("the primary has serial 9"), "{log}");
+    assert_eq!(sqs.accepted().len(), 1);
+
+    let relay = place.run().await;
+    relay.logged(&["refused", "zone=example.com.", "serial 9"]).await;
+    primary.set_soa_behaviour(SoaBehaviour::Honest);
+    primary.set_zone(zone(11));
+    primary.notify(relay.address).await.unwrap();
+    assert_eq!(sqs.wait_for(2).await[1].message.serial, Serial(11));
+}
+
+#[tokio::test]
+async fn a_storm_of_notifies_makes_one_transfer_and_one_more() {
+    let (primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    sqs.wait_for(1).await;
+    // A look that hangs; all that comes meanwhile is one more look.
+    primary.set_soa_behaviour(SoaBehaviour::NoAnswer);
+    primary.set_zone(zone(2));
+    primary.notify(relay.address).await.unwrap();
+    primary.wait_for(Rtype::SOA, 2).await.unwrap();
+    for _ in 0..100 {
+        primary.notify(relay.address).await.unwrap();
+    }
+    primary.set_soa_behaviour(SoaBehaviour::Honest);
+    assert_eq!(sqs.wait_for(2).await[1].message.serial, Serial(2));
+    assert_eq!((primary.count(Rtype::SOA), primary.count(Rtype::AXFR)), (3, 2), "{}", relay.log());
+}
+
+#[tokio::test]
+async fn every_queue_gets_it_and_the_one_that_lags_gets_the_newest() {
+    let primary = primary(Config::new().zone(zone(1))).await;
+    let sqs = Sqs::start().await;
+    let queue = |name| format!("[queue.{name}]\nurl = \"http://127.0.0.1/0/{name}.fifo\"\nregion = \"eu-west-1\"\n");
+    let address = primary.address();
+    let rest =
+        format!("[primary.main]\naddress = \"{address}\"\n[[zone]]\nname = \"{APEX}\"\nqueues = [\"a\", \"b\"]\n");
+    let place = Place::new(sqs.address, &(queue("a") + &queue("b") + &rest));
+    sqs.set_out_of_order(Some("b.fifo"));
+    let relay = place.run().await;
+    relay.logged(&["not sent", "queue=\"b\"", "QueueDoesNotExist: The specified queue does not exist."]).await;
+    sqs.wait_for_refused(2).await;
+    // Not accepted by all, so not stored, and not sent to the other one again.
+    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    assert_eq!(sqs.accepted().len(), 1);
+    primary.set_zone(zone(2));
+    primary.notify(relay.address).await.unwrap();
+    relay.logged(&["transferred", "serial=2"]).await;
+    sqs.set_out_of_order(None);
+    relay.logged(&["sent", "queue=\"b\"", "serial=2"]).await;
+    let of_b: Vec<_> = sqs.accepted().into_iter().filter(|accepted| accepted.queue.ends_with("b.fifo")).collect();
+    assert_eq!(of_b.iter().map(|accepted| accepted.message.serial).collect::<Vec<_>>(), [Serial(2)]);
+}
+
+#[tokio::test]
+async fn the_second_primary_is_asked_where_the_first_is_gone_or_behind() {
+    let [first, second] = [primary(Config::new().zone(zone(1))).await, primary(Config::new().zone(zone(2))).await];
+    let sqs = Sqs::start().await;
+    let text = format!(
+        "[queue.main]\nurl = \"http://127.0.0.1/0/main.fifo\"\nregion = \"eu-west-1\"\n\
+         [primary.a]\naddress = \"{}\"\n[primary.b]\naddress = \"{}\"\n[[zone]]\nname = \"{APEX}\"\nprimaries = [\"a\", \"b\"]\n",
+        first.address(),
+        second.address()
+    );
+    let place = Place::new(sqs.address, &text);
+    for serial in [1, 2] {
+        // First from the first, then from the second, which is ahead of it.
+        let (good, log) = place.once().await;
+        assert!(good, "{log}");
+        assert_eq!(sqs.accepted().last().unwrap().message.serial, Serial(serial));
+    }
+    first.stop().await;
+    second.set_zone(zone(3));
+    let (good, log) = place.once().await;
+    assert!(good && log.contains("no answer"), "{log}");
+    assert_eq!(sqs.accepted().last().unwrap().message.serial, Serial(3));
+}
+
+#[tokio::test]
+async fn a_zone_too_large_for_a_message_is_told_with_its_size() {
+    let sqs = Sqs::start().await;
+    let primary = primary(Config::new()).await;
+    // Random text, which nothing compresses.
+    let mut text = format!("$ORIGIN {APEX}.\n@ 300 SOA ns host 1 3600 1 86400 60\n@ 300 NS ns\n");
+    for number in 0..8000 {
+        let noise: String = (0..16).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
+        text += &format!("n{number} 300 TXT {}\n", &noise[..250]);
+    }
+    primary.set_zone(ZoneFile::parse(&text).unwrap());
+    let rest = format!(
+        "[queue.main]\nurl = \"http://127.0.0.1/0/main.fifo\"\nregion = \"eu-west-1\"\n\
+         [primary.main]\naddress = \"{}\"\n[[zone]]\nname = \"{APEX}\"\n",
+        primary.address()
+    );
+    let (good, log) = Place::new(sqs.address, &rest).once().await;
+    assert!(!good && log.contains("its snapshot of 8002 records takes") && log.contains("overflow_bucket"), "{log}");
+    assert!(sqs.accepted().is_empty());
+}
+
+#[tokio::test]
+async fn check_says_what_is_wrong_and_where() {
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let good = place.output("check", &[]).await;
+    assert!(good.status.success());
+    assert!(String::from_utf8(good.stdout).unwrap().contains("1 zones, nothing wrong"));
+    let bad = Place::new(sqs.address, "http = \"127.0.0.1:9153\"\n[queue.main]\nurl = \"x\"\n");
+    for command in ["check", "run", "once"] {
+        let output = bad.output(command, &[]).await;
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stderr).unwrap();
+        let config = bad.config();
+        assert!(told.contains(&format!("{}:5: http: not supported yet", config.display())), "{told}");
+        assert!(told.contains(&format!("{}:7: queue.main.url: ", config.display())), "{told}");
+    }
+    // A zone that is not in the file.
+    let unknown = place.output("once", &["example.net"]).await;
+    assert!(!unknown.status.success());
+    assert!(String::from_utf8(unknown.stderr).unwrap().contains("zone=example.net."));
+}

@@ -1,0 +1,143 @@
+//! The relay as a process: its configuration, its log, its end.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A place for a relay to run in: a configuration and a directory of state.
+pub struct Place {
+    directory: TempDir,
+    sqs: SocketAddr,
+}
+
+/// A relay that runs. Dropping it kills it.
+pub struct Relay {
+    pub address: SocketAddr,
+    child: Child,
+    log: watch::Receiver<Vec<String>>,
+}
+
+impl Place {
+    /// One with this text after `version`, `listen` and `state_dir`.
+    pub fn new(sqs: SocketAddr, text: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        let state = directory.path().join("state");
+        let head = format!("version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = {state:?}\nrelay_id = \"test\"\n");
+        std::fs::write(directory.path().join("relay.toml"), head + text).unwrap();
+        Self { directory, sqs }
+    }
+
+    /// One zone, one primary, one queue; looks and retries are soon.
+    pub fn with_zone(sqs: SocketAddr, primary: SocketAddr, zone: &str) -> Self {
+        Self::new(
+            sqs,
+            &format!(
+                r#"
+                [queue.main]
+                url = "http://127.0.0.1/000000000000/main.fifo"
+                region = "eu-west-1"
+                [limits]
+                transfer_idle = "1s"
+                transfer_total = "2s"
+                records_per_zone = 1000
+                [timers]
+                retry_min = "1s"
+                [primary.main]
+                address = "{primary}"
+                [[zone]]
+                name = "{zone}"
+                "#
+            ),
+        )
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("relay.toml")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub async fn run(&self) -> Relay {
+        let mut child = self.command("run").stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (sender, log) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                sender.send_modify(|log: &mut Vec<String>| log.push(line));
+            }
+        });
+        let mut relay = Relay { address: SocketAddr::from(([0, 0, 0, 0], 0)), child, log };
+        let listening = relay.logged(&["listening address="]).await;
+        relay.address = listening.rsplit_once('=').unwrap().1.parse().unwrap();
+        relay
+    }
+
+    /// Runs another command to its end.
+    pub async fn output(&self, command: &str, arguments: &[&str]) -> Output {
+        let output = self.command(command).args(arguments).output();
+        timeout(PATIENCE, output).await.unwrap().unwrap()
+    }
+
+    /// `once`: whether all went well, and the log.
+    pub async fn once(&self) -> (bool, String) {
+        let output = self.output("once", &[]).await;
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    fn command(&self, command: &str) -> Command {
+        let mut process = Command::new(built());
+        process
+            .args([command, "--config"])
+            .arg(self.config())
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
+            .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("RUST_LOG")
+            .kill_on_drop(true);
+        process
+    }
+}
+
+impl Relay {
+    /// Waits for a line of the log that holds all of `parts`.
+    pub async fn logged(&self, parts: &[&str]) -> String {
+        let mut log = self.log.clone();
+        let wanted = |line: &&String| parts.iter().all(|part| line.contains(part));
+        let found = timeout(PATIENCE, log.wait_for(|log| log.iter().any(|line| wanted(&line)))).await;
+        let all = || self.log.borrow().join("\n");
+        let log = found.unwrap_or_else(|_| panic!("{parts:?} is not in\n{}", all()));
+        let log = log.unwrap_or_else(|_| panic!("ended without {parts:?}:\n{}", all()));
+        log.iter().find(wanted).unwrap().clone()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.borrow().join("\n")
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn stop(mut self) -> ExitStatus {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
+    }
+}
+
+/// `target/debug/secondary53-relay`: this test runs from `target/debug/deps`.
+fn built() -> PathBuf {
+    let running = std::env::current_exe().unwrap();
+    let path = running.parent().and_then(Path::parent).unwrap().join("secondary53-relay");
+    assert!(path.is_file(), "{} is missing: cargo build -p secondary53-relay", path.display());
+    path
+}
