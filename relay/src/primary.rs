@@ -28,6 +28,13 @@ pub struct Limits {
     pub total: Duration,
 }
 
+impl Default for Limits {
+    /// What the relay's configuration has by default.
+    fn default() -> Self {
+        Self { zone: ZoneLimits::default(), idle: Duration::from_secs(10), total: Duration::from_mins(10) }
+    }
+}
+
 /// A zone, and where it came from.
 #[derive(Debug)]
 pub struct Fetched {
