@@ -1,0 +1,62 @@
+//! BIND as the primary.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use super::name_server::{Clients, NameServer, ZoneFile};
+use super::process::Process;
+use super::{StackError, programs};
+
+/// Starts `named` with one zone that may be updated and transferred from loopback, and tells `notify` of changes.
+/// Everything that it writes is under `dir`.
+///
+/// # Errors
+/// [`StackError::Missing`] where it is not installed; it does not come up.
+pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<NameServer, StackError> {
+    let (named, clients) = (programs::installed("named")?, Clients::find()?);
+    let address = programs::free_address()?;
+
+    let file = dir.join("zone.db");
+    std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
+    let config = dir.join("named.conf");
+    let text = config_text(dir, zone, address, notify);
+    std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
+
+    let mut command = Command::new(named);
+    // In the foreground, logging to stderr, with one thread: the zone is small.
+    command.args(["-g", "-n", "1", "-c"]).arg(&config);
+    let process = Process::start("named", &command, dir)?;
+    process.logged("running").await?;
+    process.logged(&format!("zone {}/IN: loaded", zone.zone)).await?;
+    Ok(NameServer::new(process, address, zone.zone.clone(), clients))
+}
+
+/// notify-delay is 5 seconds by default: right for a busy server, and the longest wait of a test by far.
+fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr) -> String {
+    let (dir, name) = (dir.display(), &zone.zone);
+    let (ip, port) = (address.ip(), address.port());
+    let (notify_ip, notify_port) = (notify.ip(), notify.port());
+    format!(
+        r#"options {{
+    directory "{dir}";
+    pid-file none;
+    session-keyfile "{dir}/session.key";
+    listen-on port {port} {{ {ip}; }};
+    listen-on-v6 {{ none; }};
+    recursion no;
+    dnssec-validation no;
+    allow-transfer {{ {ip}; }};
+    notify explicit;
+    notify-delay 0;
+}};
+controls {{ }};
+zone "{name}" {{
+    type primary;
+    file "zone.db";
+    allow-update {{ {ip}; }};
+    also-notify {{ {notify_ip} port {notify_port}; }};
+}};
+"#
+    )
+}

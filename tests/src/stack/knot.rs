@@ -1,0 +1,68 @@
+//! Knot as the primary. It sends NOTIFY over TCP.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use super::name_server::{Clients, NameServer, ZoneFile};
+use super::process::Process;
+use super::{StackError, programs};
+
+/// Starts `knotd` with one zone that may be updated and transferred from loopback, and tells `notify` of changes.
+/// Everything that it writes is under `dir`.
+///
+/// # Errors
+/// [`StackError::Missing`] where it is not installed; it does not come up.
+pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<NameServer, StackError> {
+    let (knotd, clients) = (programs::installed("knotd")?, Clients::find()?);
+    let address = programs::free_address()?;
+
+    // Without its journal's directory Knot serves the zone and refuses every update.
+    let database = dir.join("db");
+    std::fs::create_dir_all(&database).map_err(StackError::io(format!("make {}", database.display())))?;
+    let file = dir.join("zone.db");
+    std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
+    let config = dir.join("knot.conf");
+    let text = config_text(dir, zone, address, notify);
+    std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
+
+    let mut command = Command::new(knotd);
+    command.arg("-c").arg(&config);
+    let process = Process::start("knotd", &command, dir)?;
+    process.logged(&format!("[{}.] loaded", zone.zone)).await?;
+    process.listens(address).await?;
+    Ok(NameServer::new(process, address, zone.zone.clone(), clients))
+}
+
+fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr) -> String {
+    let (dir, name) = (dir.display(), &zone.zone);
+    let (ip, port) = (address.ip(), address.port());
+    let (notify_ip, notify_port) = (notify.ip(), notify.port());
+    format!(
+        r#"server:
+    rundir: "{dir}"
+    listen: {ip}@{port}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+log:
+  - target: stderr
+    any: info
+database:
+    storage: "{dir}/db"
+remote:
+  - id: relay
+    address: {notify_ip}@{notify_port}
+acl:
+  - id: loopback
+    address: {ip}
+    action: [transfer, update]
+zone:
+  - domain: {name}
+    storage: "{dir}"
+    file: zone.db
+    notify: relay
+    acl: loopback
+"#
+    )
+}
