@@ -92,10 +92,11 @@ async fn updates(
     server.update(&["add new.example.com. 60 A 192.0.2.1", "delete old.example.com. A"]).await?;
     assert!(server.serial().await? > 7);
     let held = server.transfer().await?;
-    assert_eq!(held[&key("new.example.com", "A")], (60, vec!["192.0.2.1".to_owned()]));
+    let new = &held[&key("new.example.com", "A")];
+    assert_eq!((new.ttl, new.values.as_slice()), (60, ["192.0.2.1".to_owned()].as_slice()));
     assert!(!held.contains_key(&key("old.example.com", "A")));
-    assert_eq!(held[&key("example.com", "TXT")].1, ["\"a b\" \"c\"", "\"d\""]);
-    assert_eq!(held[&key("example.com", "SOA")].1.len(), 1);
+    assert_eq!(held[&key("example.com", "TXT")].values, ["\"a b\" \"c\"", "\"d\""]);
+    assert_eq!(held[&key("example.com", "SOA")].values.len(), 1);
 
     let refused = server.update(&["add new.example.net. 60 A 192.0.2.1"]).await.unwrap_err().to_string();
     assert!(refused.contains("NOTZONE") || refused.contains("REFUSED"), "{refused}");

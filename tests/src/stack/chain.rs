@@ -2,15 +2,47 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::hosted::HostedZone;
 use super::ministack::{Ministack, QueuePair};
 use super::process::Process;
+use super::wait::{GENEROUS, until};
 use super::{StackError, programs, relay};
+use crate::strict;
 
-/// A running chain. Dropped, it stops from the relay down, so that no process complains of the next one's absence.
+/// What to start, and where.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// For logs, config and state.
+    pub dir: PathBuf,
+    /// Where the relay hears NOTIFY.
+    pub listen: SocketAddr,
+    /// Where ministack answers.
+    pub ministack: SocketAddr,
+    /// The primary of all `zones`.
+    pub primary: SocketAddr,
+    /// Their names.
+    pub zones: Vec<String>,
+}
+
+impl Layout {
+    /// Everything on free ports.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn anywhere(dir: &Path, primary: SocketAddr, listen: SocketAddr, zone: &str) -> Result<Self, StackError> {
+        Ok(Self {
+            dir: dir.to_owned(),
+            listen,
+            ministack: programs::free_address()?,
+            primary,
+            zones: vec![zone.to_owned()],
+        })
+    }
+}
+
+/// A running chain. Dropped, it stops from the relay on, so that no part complains of the next one's absence.
 #[derive(Debug)]
 pub struct Chain {
     /// `secondary53-relay`.
@@ -19,50 +51,64 @@ pub struct Chain {
     pub ministack: Ministack,
     /// Its queues.
     pub queues: QueuePair,
+    /// Route 53, with hosted zones or without.
+    pub route53: strict::Server,
+    layout: Layout,
 }
 
 /// A failed message comes again this soon: half a minute of AWS's default is only waiting.
 const VISIBILITY: Duration = Duration::from_secs(2);
 
 impl Chain {
-    /// Starts queues, function and relay between `primary` and the Route 53 at `route53`. Logs and state go under `dir`.
+    /// Starts queues, function and relay in front of `route53`.
     ///
     /// # Errors
     /// A part is missing or does not come up.
-    pub async fn start(
-        dir: &Path,
-        primary: SocketAddr,
-        zones: &[&str],
-        listen: SocketAddr,
-        ministack: SocketAddr,
-        route53: &str,
-    ) -> Result<Self, StackError> {
-        let bootstrap = programs::built("bootstrap")?;
-        let ministack = Ministack::start(dir, ministack).await?;
+    pub async fn start(layout: Layout, route53: strict::Server) -> Result<Self, StackError> {
+        let (bootstrap, _) = (programs::built("bootstrap")?, programs::built("secondary53-relay")?);
+        let ministack = Ministack::start(&layout.dir, layout.ministack).await?;
         let queues = ministack.queue_pair("secondary53", VISIBILITY).await?;
         let environment = BTreeMap::from([
-            ("AWS_ENDPOINT_URL_ROUTE_53", route53.to_owned()),
+            ("AWS_ENDPOINT_URL_ROUTE_53", route53.endpoint()),
             ("AWS_ENDPOINT_URL_SQS", ministack.endpoint.clone()),
             ("DLQ_URL", queues.dead_letter.clone()),
             ("RUST_LOG", "info".to_owned()),
         ]);
         ministack.worker("secondary53-worker", &bootstrap, &environment, &queues).await?;
-        let relay = relay::start(dir, listen, primary, zones, &ministack, &queues).await?;
-        Ok(Self { relay, ministack, queues })
+        let relay = relay::start(&layout, &ministack, &queues).await?;
+        Ok(Self { relay, ministack, queues, route53, layout })
     }
 
-    /// What the parts said last, for the error of a test.
-    pub fn last_words(&self) -> String {
-        format!("{}\n{}", self.relay.last_words(), self.ministack.process.last_words())
+    /// Starts the relay anew, after a stop or a crash.
+    ///
+    /// # Errors
+    /// As [`relay::start`].
+    pub async fn restart_relay(&mut self) -> Result<(), StackError> {
+        self.relay.stop();
+        self.relay = relay::start(&self.layout, &self.ministack, &self.queues).await?;
+        Ok(())
     }
-}
 
-/// A hosted zone's serial follows the primary's; where it does not, the logs tell why.
-///
-/// # Errors
-/// As [`HostedZone::reaches`].
-pub async fn settled(chain: &Chain, zone: &HostedZone, serial: u32) -> Result<(), StackError> {
-    zone.reaches(serial)
-        .await
-        .map_err(|error| StackError::step("bring a change through", &format!("{error}\n{}", chain.last_words())))
+    /// Waits until the hosted zone `id` stands at `serial`, which means that it is complete at it.
+    ///
+    /// # Errors
+    /// It does not for long; with what Route 53 refused and the ends of the logs.
+    pub async fn reaches(&self, id: &str, serial: u32) -> Result<(), StackError> {
+        let event = format!("serial {serial} in the hosted zone {id}");
+        let standing = || self.route53.zone(id).map(|zone| zone.serial);
+        let reached = until(GENEROUS, &event, async || Ok((standing() == Some(serial)).then_some(()))).await;
+        reached.map_err(|error| {
+            let refused: String = self
+                .route53
+                .calls()
+                .iter()
+                .filter_map(|call| call.error.as_ref().map(|error| format!("\n{}: {error:?}", call.action)))
+                .collect();
+            let (relay, worker) = (self.relay.last_words(), self.ministack.process.last_words());
+            StackError::step(
+                "bring a change through",
+                &format!("{error}\nit stands at {:?}\nRoute 53 refused: {refused}\n{relay}\n{worker}", standing()),
+            )
+        })
+    }
 }

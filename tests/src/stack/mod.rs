@@ -6,12 +6,13 @@
 //!
 //! * [`chain`]: relay, queues, function and hosted zone, started in the right order
 //! * [`name_server`]: a running primary, whoever made it: dynamic updates, transfers; [`bind`] and [`knot`] make one
-//! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; [`hosted`]: what the hosted zone holds, by Route 53's API
+//! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; the hosted zone is [`crate::strict`]
+//! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
 //! * [`process`]: a child that cannot outlive us; [`programs`]: where the executables are; [`wait`]: until something is so
 
 pub mod bind;
 pub mod chain;
-pub mod hosted;
+pub mod dig;
 pub mod knot;
 pub mod ministack;
 pub mod name_server;

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::StackError;
@@ -182,6 +184,37 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Runs a client to its end and returns what it printed.
+///
+/// # Errors
+/// It does not start, does not end, or says that it failed.
+pub async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<String, StackError> {
+    let name = program.display();
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(StackError::io(format!("start {name}")))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).await.map_err(StackError::io(format!("write to {name}")))?;
+    }
+    let output = tokio::time::timeout(GENEROUS, child.wait_with_output())
+        .await
+        .map_err(|_| StackError::step(format!("run {name}"), &"it did not end"))?
+        .map_err(StackError::io(format!("run {name}")))?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(printed)
+    } else {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let command = format!("run {name} {}\n{input}", arguments.join(" "));
+        Err(StackError::step(command.trim_end(), &format!("{}: {complaint}{printed}", output.status)))
     }
 }
 
