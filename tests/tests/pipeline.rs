@@ -1,5 +1,12 @@
 //! The whole chain in real processes: a record changed on BIND or Knot stands in the hosted zone.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in its functions"
+)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 

@@ -1,6 +1,8 @@
 //! What we rely on in the stand-ins for AWS, and in the name servers, without a binary of ours: when the pipeline fails,
 //! these say whether the world around it is to blame.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its functions")]
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

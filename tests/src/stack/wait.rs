@@ -30,3 +30,10 @@ pub async fn until<T>(
         .await
         .unwrap_or_else(|_| Err(StackError::Waited { event: event.to_owned(), limit, detail: String::new() }))
 }
+
+/// Milliseconds since the Unix epoch, to compare with those in the log of the strict hosted zone.
+#[expect(clippy::disallowed_methods, reason = "the stack measures real processes")]
+pub fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
