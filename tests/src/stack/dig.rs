@@ -97,7 +97,11 @@ fn parse(text: &str) -> Result<Printed, StackError> {
         let owner = owner.strip_suffix('.').unwrap_or(owner).to_ascii_lowercase();
         let rrset = printed.entry((owner, rtype.to_owned())).or_default();
         rrset.ttl = ttl.parse().map_err(|_| odd())?;
-        let value = rest.trim_start().to_owned();
+        let value = match rtype {
+            // Names in RDATA are compared without regard to case (RFC 4034 §6.2), and BIND keeps what it was given.
+            "CNAME" | "MX" | "NS" | "PTR" | "SRV" => rest.trim_start().to_ascii_lowercase(),
+            _ => rest.trim_start().to_owned(),
+        };
         // Of several questions, more than one answer may carry the same record.
         if let Err(place) = rrset.values.binary_search(&value) {
             rrset.values.insert(place, value);
