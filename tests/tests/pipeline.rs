@@ -163,6 +163,7 @@ async fn assert_same(dig: &Dig, primary: &NameServer, chain: &Chain, id: &str) -
     let apex = |rtype: &str| (ZONE.to_owned(), rtype.to_owned());
     wanted.remove(&apex("NS"));
     let primary_soa = wanted.remove(&apex("SOA")).unwrap_or_default();
+    wanted.retain(|(_, rtype), _| !LEFT_OUT.contains(&rtype.as_str()));
 
     let hosted = chain.route53.zone(id).unwrap();
     let held: Vec<(String, String)> = hosted
@@ -198,8 +199,9 @@ async fn quarantine_what_cannot_be_decoded() -> Result<(), StackError> {
     let chain = Chain::start(Layout::anywhere(dir.path(), primary.address(), listen, ZONE)?, route53).await?;
     chain.reaches(&id, 2026).await?;
 
-    let attributes = [("zone", ZONE), ("serial", "2027"), ("digest", "00"), ("reason", "notify"), ("meta", "{}")];
-    chain.ministack.send(&chain.queues.main, ZONE, "bm90IGEgc25hcHNob3Q=", &attributes).await?;
+    let attributes =
+        [("zone", ZONE), ("serial", "2027"), ("digest", &"0".repeat(96)), ("reason", "notify"), ("meta", "{}")];
+    chain.ministack.send(&chain.queues.main, GROUP, "bm90IGEgc25hcHNob3Q=", &attributes).await?;
     // In the same group, behind it.
     let zone = EmbeddedZone::parse(ZONE_TEXT).unwrap().with_serial(2028);
     primary.set_zone(zone);
@@ -225,7 +227,7 @@ async fn keep_what_has_no_hosted_zone() -> Result<(), StackError> {
     let chain = Chain::start(Layout::anywhere(dir.path(), primary.address(), listen, ZONE)?, route53).await?;
 
     let dead = chain.ministack.take(&chain.queues.dead_letter).await?;
-    assert_eq!((text_attribute(&dead, "zone"), text_attribute(&dead, "serial")), (ZONE, "2026"));
+    assert_eq!((text_attribute(&dead, "zone"), text_attribute(&dead, "serial")), (GROUP, "2026"));
     let quarantine = quarantine_of(&dead).to_string();
     assert!(quarantine.contains(ZONE) && quarantine.contains("hosted zone"), "{quarantine}");
 
@@ -233,7 +235,7 @@ async fn keep_what_has_no_hosted_zone() -> Result<(), StackError> {
     let id = chain.route53.create_zone(&ZoneSpec::public(ZONE)).unwrap();
     let kept: Vec<_> =
         ["zone", "serial", "digest", "reason", "meta"].map(|name| (name, text_attribute(&dead, name))).into();
-    chain.ministack.send(&chain.queues.main, ZONE, dead.body().unwrap(), &kept).await?;
+    chain.ministack.send(&chain.queues.main, GROUP, dead.body().unwrap(), &kept).await?;
     chain.reaches(&id, 2026).await
 }
 
@@ -265,6 +267,12 @@ async fn embedded_primary() -> Primary {
 }
 
 const ZONE: &str = "example.com";
+
+/// The relay's message group for it.
+const GROUP: &str = "example.com.";
+
+/// Types in the zone that are not translated yet. They must cost nothing but themselves.
+const LEFT_OUT: [&str; 2] = ["SSHFP", "TLSA"];
 
 const ZONE_TEXT: &str = r#"$ORIGIN example.com.
 $TTL 300
