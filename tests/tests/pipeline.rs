@@ -13,11 +13,11 @@ use std::path::Path;
 use secondary53_tests::primary::{Config as PrimaryConfig, Primary, ZoneFile as EmbeddedZone};
 use secondary53_tests::stack::chain::{Chain, Layout};
 use secondary53_tests::stack::dig::{Dig, Printed, PrintedRrset};
+use secondary53_tests::stack::ministack::Quarantined;
 use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
 use secondary53_tests::strict::{self, CHANGES, REQUESTS, ZoneSpec};
-use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_at_bind_stand_in_the_hosted_zone() -> Result<(), StackError> {
@@ -211,8 +211,8 @@ async fn quarantine_what_cannot_be_decoded() -> Result<(), StackError> {
     let dead = chain.ministack.take(&chain.queues.dead_letter).await?;
     assert_eq!(dead.body(), Some("bm90IGEgc25hcHNob3Q="));
     assert_eq!(text_attribute(&dead, "zone"), ZONE);
-    let quarantine = quarantine_of(&dead);
-    assert!(quarantine["outcome"].is_string(), "{quarantine}");
+    let note = Quarantined::of(&dead).expect("a note by the worker");
+    assert_eq!(note.outcome, "undecodable", "{note}");
     until(GENEROUS, "nothing left in the queue", async || {
         Ok((chain.ministack.depth(&chain.queues.main).await? == 0).then_some(()))
     })
@@ -228,8 +228,9 @@ async fn keep_what_has_no_hosted_zone() -> Result<(), StackError> {
 
     let dead = chain.ministack.take(&chain.queues.dead_letter).await?;
     assert_eq!((text_attribute(&dead, "zone"), text_attribute(&dead, "serial")), (GROUP, "2026"));
-    let quarantine = quarantine_of(&dead).to_string();
-    assert!(quarantine.contains(ZONE) && quarantine.contains("hosted zone"), "{quarantine}");
+    let note = Quarantined::of(&dead).expect("a note by the worker");
+    assert_eq!(note.outcome, "no_hosted_zone", "{note}");
+    assert!(note.reason.contains(ZONE), "{note}");
 
     // Nothing was lost: with a hosted zone, the same message does what it was sent for.
     let id = chain.route53.create_zone(&ZoneSpec::public(ZONE)).unwrap();
@@ -242,10 +243,6 @@ async fn keep_what_has_no_hosted_zone() -> Result<(), StackError> {
 fn text_attribute<'a>(message: &'a aws_sdk_sqs::types::Message, name: &str) -> &'a str {
     let attributes = message.message_attributes().expect("a message with attributes");
     attributes.get(name).and_then(|value| value.string_value()).unwrap_or_else(|| panic!("no {name} in {attributes:?}"))
-}
-
-fn quarantine_of(message: &aws_sdk_sqs::types::Message) -> Value {
-    serde_json::from_str(text_attribute(message, "quarantine")).unwrap()
 }
 
 /// With Route 53's own limits on the rate.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use secondary53_tests::primary::{self, Primary, Watch, WatchEvent, newer};
 use secondary53_tests::stack::chain::{Chain, Layout};
+use secondary53_tests::stack::ministack::Quarantined;
 use secondary53_tests::stack::wait::{GENEROUS, unix_ms, until};
 use secondary53_tests::stack::{StackError, programs};
 use secondary53_tests::strict::{self, CHANGES, REQUESTS, ZoneSpec, ZoneView};
@@ -155,10 +156,7 @@ impl Demo {
     /// The relay transfers when it starts; nobody has to tell it.
     async fn first_sync(&mut self) -> Result<(), Failure> {
         let before = self.told.serial;
-        let event = "the first sync";
-        until(GENEROUS, event, async || Ok((self.standing().serial != before).then_some(())))
-            .await
-            .map_err(|error| self.explained(&error))?;
+        self.follow("the first sync", |standing| standing.serial != before).await?;
         let started_ms = self.started_ms;
         self.tell("first sync", started_ms, "from nothing running");
         Ok(())
@@ -191,7 +189,11 @@ impl Demo {
             match self.events.recv().await {
                 Some(WatchEvent::Served { serial, .. }) => {
                     let notified_ms = unix_ms();
-                    return self.accepted(serial, notified_ms).await;
+                    // Of two quick saves, the relay may send only the second.
+                    let event = format!("serial {serial} in the hosted zone");
+                    self.follow(&event, |standing| !newer(serial, standing.serial)).await?;
+                    self.tell("change", notified_ms, "from NOTIFY to accepted");
+                    return Ok(());
                 }
                 Some(WatchEvent::Unchanged) => say(&self.paint.dim("saved, nothing changed")),
                 Some(WatchEvent::Refused(error)) => {
@@ -209,10 +211,10 @@ impl Demo {
         }
     }
 
-    async fn accepted(&mut self, serial: u32, notified_ms: u64) -> Result<(), Failure> {
-        // Of two quick saves, the relay may send only the second.
-        let arrived = until(GENEROUS, &format!("serial {serial} in the hosted zone"), async || {
-            if !newer(serial, self.standing().serial) {
+    /// Waits until the hosted zone has `arrived`, or a message is put aside instead.
+    async fn follow(&self, event: &str, arrived: impl Fn(&ZoneView) -> bool) -> Result<(), Failure> {
+        let there = until(GENEROUS, event, async || {
+            if arrived(&self.standing()) {
                 return Ok(Some(true));
             }
             let dead = self.chain.ministack.depth(&self.chain.queues.dead_letter).await?;
@@ -220,14 +222,13 @@ impl Demo {
         })
         .await
         .map_err(|error| self.explained(&error))?;
-        if arrived {
-            self.tell("change", notified_ms, "from NOTIFY to accepted");
+        if there {
             return Ok(());
         }
         let message = self.chain.ministack.take(&self.chain.queues.dead_letter).await?;
-        let attribute =
-            |name| message.message_attributes().and_then(|all| all.get(name)).and_then(|one| one.string_value());
-        Err(attribute("quarantine").unwrap_or("moved to the dead-letter queue without a reason").to_owned().into())
+        Err(Quarantined::of(&message)
+            .map_or_else(|| "moved to the dead-letter queue".to_owned(), |note| note.to_string())
+            .into())
     }
 
     /// One line with the numbers, then the RRsets that are others now.
@@ -261,6 +262,9 @@ impl Demo {
         for (sign, line) in changes.iter().take(MAX_LINES) {
             let line = format!("  {sign} {line}");
             say(&if *sign == '+' { paint.green(&line) } else { paint.red(&line) });
+        }
+        if changes.is_empty() {
+            say(&paint.dim("  no RRset that Route 53 can hold is another"));
         }
         if changes.len() > MAX_LINES {
             say(&paint.dim(&format!("  and {} more", changes.len() - MAX_LINES)));

@@ -6,7 +6,7 @@
 //! The log of the function is in ministack's own, batch by batch.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{Cursor, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -22,6 +22,7 @@ use axum::http::{Method, Request, header};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -64,6 +65,29 @@ pub struct QueuePair {
     /// URL of its dead-letter queue.
     pub dead_letter: String,
     arn: String,
+}
+
+/// What the worker wrote on a message that it put aside.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Quarantined {
+    /// `undecodable`, `no_hosted_zone`, …
+    pub outcome: String,
+    /// For a person.
+    pub reason: String,
+}
+
+impl Quarantined {
+    /// None where the message carries no such note: redrive moved it.
+    pub fn of(message: &Message) -> Option<Self> {
+        let note = message.message_attributes()?.get("quarantine")?.string_value()?;
+        serde_json::from_str(note).ok()
+    }
+}
+
+impl fmt::Display for Quarantined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.outcome, self.reason)
+    }
 }
 
 /// How often a message is tried before it is moved to the dead-letter queue, as in the shipped template.
