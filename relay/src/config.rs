@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secondary53_zone::{Limits as ZoneLimits, Name};
+use secondary53_zone::Name;
 
 use crate::primary;
 use crate::refresh::Bounds;
@@ -147,11 +147,7 @@ impl Default for Limits {
         Self {
             transfers: 10,
             transfers_per_primary: 2,
-            transfer: primary::Limits {
-                zone: ZoneLimits::default(),
-                idle: Duration::from_secs(10),
-                total: Duration::from_mins(10),
-            },
+            transfer: primary::Limits::default(),
         }
     }
 }
