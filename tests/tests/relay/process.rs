@@ -31,7 +31,10 @@ impl Place {
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let state = directory.path().join("state");
-        let head = format!("version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = {state:?}\nrelay_id = \"test\"\n");
+        let head = format!(
+            "version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            state.display()
+        );
         std::fs::write(directory.path().join("relay.toml"), head + text).unwrap();
         Self { directory, sqs }
     }
