@@ -144,11 +144,7 @@ impl Config {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            transfers: 10,
-            transfers_per_primary: 2,
-            transfer: primary::Limits::default(),
-        }
+        Self { transfers: 10, transfers_per_primary: 2, transfer: primary::Limits::default() }
     }
 }
 

@@ -296,6 +296,21 @@ async fn a_restart_sends_only_what_has_changed() {
 }
 
 #[tokio::test]
+async fn what_is_being_sent_is_let_finish_when_the_relay_is_told_to_stop() {
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    sqs.set_held(true);
+    let relay = place.run().await;
+    sqs.wait_for_arrived(1).await;
+    relay.terminate().await;
+    relay.logged(&["stopping"]).await;
+    sqs.set_held(false);
+    assert!(relay.ended().await.success());
+    assert_eq!(sqs.accepted().len(), 1);
+    // And it is known to be accepted.
+    assert!(place.state().join("example.com.snapshot").is_file());
+}
+
+#[tokio::test]
 async fn a_serial_that_goes_backwards_is_refused_and_shown() {
     let (primary, sqs, place) = world(Config::new().zone(zone(10))).await;
     assert!(place.once().await.0);

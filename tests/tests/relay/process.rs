@@ -130,9 +130,19 @@ impl Relay {
     }
 
     /// SIGTERM, and how it ended.
-    pub async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(self) -> ExitStatus {
+        self.terminate().await;
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub async fn terminate(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    }
+
+    /// How it ended.
+    pub async fn ended(mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
     }
 }
