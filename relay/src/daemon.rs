@@ -269,7 +269,7 @@ impl Daemon {
             Woken::Look(_) => self.line_up(zone),
             Woken::Expired => error!(
                 zone = %self.config.zones[zone].name,
-                serial = ?self.zones[zone].refresh.serial(),
+                serial = self.zones[zone].refresh.serial().map(|serial| serial.0),
                 "expired: no primary has answered for as long as the SOA allows; what is published stays"
             ),
         }
@@ -384,7 +384,7 @@ impl Daemon {
             (Ok(()), Ending::NotNewer(serial)) => info!(zone = %name, %serial, "current"),
             (Ok(()), Ending::Nothing) => {
                 let wait = tracked.refresh.next().unwrap_or_default().saturating_sub(now);
-                warn!(zone = %name, serial = ?tracked.refresh.serial(), seconds = wait.as_secs(), "retrying");
+                warn!(zone = %name, serial = tracked.refresh.serial().map(|serial| serial.0), seconds = wait.as_secs(), "retrying");
             }
         }
         self.arm(zone);

@@ -85,8 +85,9 @@ impl Turns {
 
     /// A turn at this primary, when there is one.
     pub async fn wait(&self, primary: usize) -> Option<Turn> {
-        let primary = self.at(primary).await?;
+        // In this order always: who waits for a primary holds one of all, so who holds a primary waits for nobody.
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        let primary = self.at(primary).await?;
         Some(Turn { _all: all, primary: Some(primary) })
     }
 
@@ -130,7 +131,7 @@ impl Looked {
     pub fn tell(&self, zone: &Name, took: Duration) {
         let milliseconds = took.as_millis();
         for (primary, error) in &self.tried {
-            warn!(%zone, %primary, %error, milliseconds, "no answer");
+            warn!(%zone, %primary, %error, milliseconds, "look failed");
         }
         match &self.ending {
             Ending::Fetched(fetched) => {

@@ -1,4 +1,7 @@
 //! The sockets that NOTIFY comes in on: UDP and TCP, bounded in connections, octets and time.
+//!
+//! An answer over UDP leaves from the address that the system chooses. On a host with several addresses, listen on the one
+//! that the primaries send to: from 0.0.0.0 the answer may come from another, and a primary would send again.
 
 use std::io;
 use std::net::SocketAddr;

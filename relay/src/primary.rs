@@ -3,6 +3,7 @@
 //! The SOA is asked for over TCP, not UDP: a datagram can be lost, cut, or forged by whoever guesses a port and an ID, and
 //! the connection is needed for the transfer anyway. What comes in is put together by [`transfer`](crate::transfer).
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -179,8 +180,14 @@ impl Connection {
         let id = self.ask(zone, RecordType::AXFR).await?;
         let mut assembly = Assembly::new(zone.clone(), id, limits);
         for messages in 0.. {
-            if !self.read().await? {
-                return Err(PrimaryError::HungUp(messages));
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => return Err(PrimaryError::HungUp(messages)),
+                // A server that closed after the SOA resets what asks it again.
+                Err(PrimaryError::Io(error)) if messages == 0 && error.kind() == ErrorKind::ConnectionReset => {
+                    return Err(PrimaryError::HungUp(0));
+                }
+                Err(error) => return Err(error),
             }
             if assembly.message(&self.message)? == Progress::Done {
                 break;
@@ -194,7 +201,7 @@ impl Connection {
         match timeout(self.idle, self.stream.write_all(&query)).await {
             Err(_) => Err(PrimaryError::Idle(self.idle)),
             // The other end is gone since the last answer: that is a connection that gave no message.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(PrimaryError::HungUp(0)),
+            Ok(Err(error)) if error.kind() == ErrorKind::BrokenPipe => Err(PrimaryError::HungUp(0)),
             Ok(written) => written.map(|()| id).map_err(PrimaryError::Io),
         }
     }

@@ -17,6 +17,7 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use aws_smithy_http_client::tls;
 use secondary53_zone::message::{MAX_OCTETS, Message, Meta, Reason};
 use secondary53_zone::{Name, Serial, Snapshot};
+use tokio::sync::Semaphore;
 
 use crate::config;
 use crate::refresh::{Moment, Standing};
@@ -45,6 +46,8 @@ pub struct Outgoing {
 #[derive(Clone, Debug)]
 pub struct Sender {
     queues: Arc<[(String, Client)]>,
+    /// Sends at once: a thousand zones that wait for a queue must not be a thousand connections when it is back.
+    turns: Arc<Semaphore>,
 }
 
 /// Why a snapshot cannot be put into a message.
@@ -79,6 +82,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 /// The SDK may try twice for itself; the rest of the patience is ours, for a newer snapshot may have come meanwhile.
 const SDK_ATTEMPTS: u32 = 2;
+/// Sends at once, over all queues.
+const SENDS: usize = 32;
 /// The longest time for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The longest time for one attempt: 1 MiB over a slow line.
@@ -161,11 +166,12 @@ impl Sender {
             };
             made.push((queue.url.clone(), client));
         }
-        Self { queues: made.into() }
+        Self { queues: made.into(), turns: Arc::new(Semaphore::new(SENDS)) }
     }
 
     /// Sends a message to one queue, by its place in the configuration.
     pub async fn send(&self, queue: usize, message: &Message) -> Result<(), SendError> {
+        let _turn = self.turns.acquire().await.map_err(|error| SendError(error.to_string()))?;
         let (url, client) = self.queues.get(queue).ok_or_else(|| SendError("there is no such queue".to_owned()))?;
         let mut request = client
             .send_message()

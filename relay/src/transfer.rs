@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use secondary53_zone::zone::Built;
 use secondary53_zone::{Limits, Name, NameRef, Rtype, Serial, Soa, Zone, ZoneBuilder, ZoneError};
-use secondary53_zone::{name::NameError, rdata, rdata::RdataError};
+use secondary53_zone::{rdata, rdata::RdataError};
 
 use crate::wire::{CLASS_IN, Header, Record, Walk, WireError};
 
@@ -241,7 +241,8 @@ impl Assembly {
             return Err(Refusal::AfterTheEnd);
         }
         // `expand` wrote one whole name.
-        let (owner, _) = NameRef::split_from(&self.owner).map_err(bad_owner)?;
+        let (owner, _) = NameRef::split_from(&self.owner)
+            .map_err(|error| Refusal::Malformed { message: self.messages, error: WireError::Name(error) })?;
         if class != CLASS_IN {
             return Err(Refusal::OtherClass { owner: owner.to_name(), rtype, class });
         }
@@ -318,10 +319,6 @@ impl From<ZoneError> for Pushed {
     fn from(error: ZoneError) -> Self {
         Self::Zone(error)
     }
-}
-
-fn bad_owner(error: NameError) -> Refusal {
-    Refusal::Malformed { message: 0, error: WireError::Name(error) }
 }
 
 /// The mnemonics of RFC 6895 §2.3.

@@ -1,17 +1,21 @@
 //! The relay as a process, between a scripted primary and a queue.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
+
 mod process;
 mod sqs;
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use process::Place;
+use secondary53_relay::primary as fetch;
 use secondary53_tests::primary::{
     Behaviour, Config, Forgery, Packing, Primary, Rcode, Rtype, SoaBehaviour, Transport, ZoneFile,
 };
-use secondary53_zone::Serial;
 use secondary53_zone::message::Reason;
+use secondary53_zone::{Limits, Serial};
 use sqs::Sqs;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
@@ -122,9 +126,10 @@ async fn what_is_no_notify_from_a_primary_is_answered_so_and_does_nothing() {
         (STRANGER, NOTIFY, &OURS[..5], 0xa0, 5),
     ] {
         let message = notify(7, flags, question);
-        for answer in
-            [over_udp(from, relay.address, &message).await, over_tcp(from, relay.address, &[message.clone()]).await]
-        {
+        for answer in [
+            over_udp(from, relay.address, &message).await,
+            over_tcp(from, relay.address, std::slice::from_ref(&message)).await,
+        ] {
             assert_eq!(answer[..4], [0, 7, flags_back, code], "{message:02x?}");
             assert!(answer.len() <= message.len());
         }
@@ -231,7 +236,7 @@ async fn a_transfer_that_failed_is_tried_again() {
     let relay = place.run().await;
     assert_eq!(sqs.wait_for(1).await[0].message.serial, Serial(1));
     assert_eq!(primary.count(Rtype::AXFR), 3);
-    relay.logged(&["no answer", "zone=example.com."]).await;
+    relay.logged(&["look failed", "zone=example.com."]).await;
     relay.logged(&["retrying", "zone=example.com."]).await;
 }
 
@@ -288,6 +293,21 @@ async fn a_restart_sends_only_what_has_changed() {
     relay.logged(&["the stored snapshot is left aside", "example.com.snapshot"]).await;
     let sent = sqs.wait_for(3).await.pop().unwrap();
     assert_eq!((sent.message.serial, sent.message.reason), (Serial(2), Reason::Initial));
+}
+
+#[tokio::test]
+async fn what_is_being_sent_is_let_finish_when_the_relay_is_told_to_stop() {
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    sqs.set_held(true);
+    let relay = place.run().await;
+    sqs.wait_for_arrived(1).await;
+    relay.terminate().await;
+    relay.logged(&["stopping"]).await;
+    sqs.set_held(false);
+    assert!(relay.ended().await.success());
+    assert_eq!(sqs.accepted().len(), 1);
+    // And it is known to be accepted.
+    assert!(place.state().join("example.com.snapshot").is_file());
 }
 
 #[tokio::test]
@@ -374,8 +394,21 @@ async fn the_second_primary_is_asked_where_the_first_is_gone_or_behind() {
     first.stop().await;
     second.set_zone(zone(3));
     let (good, log) = place.once().await;
-    assert!(good && log.contains("no answer"), "{log}");
+    assert!(good && log.contains("look failed"), "{log}");
     assert_eq!(sqs.accepted().last().unwrap().message.serial, Serial(3));
+}
+
+#[tokio::test]
+async fn a_zone_is_fetched_in_one_shot() {
+    let primary = primary(Config::new().zone(zone(7)).soa_answers([SoaBehaviour::EmptyAnswer])).await;
+    let limits = fetch::Limits { zone: Limits::default(), idle: PATIENCE, total: PATIENCE };
+    let apex = APEX.parse().unwrap();
+    // The first try is refused, the second is the zone.
+    let fetched = fetch::fetch(&apex, &[primary.address(), primary.address()], limits).await.unwrap();
+    assert_eq!((fetched.transferred.zone.serial(), fetched.primary), (Serial(7), primary.address()));
+    let other = "example.net".parse().unwrap();
+    let error = fetch::fetch(&other, &[primary.address()], limits).await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("failed to transfer example.net. from {}: ", primary.address())), "{error}");
 }
 
 #[tokio::test]
@@ -385,8 +418,8 @@ async fn a_zone_too_large_for_a_message_is_told_with_its_size() {
     // Random text, which nothing compresses.
     let mut text = format!("$ORIGIN {APEX}.\n@ 300 SOA ns host 1 3600 1 86400 60\n@ 300 NS ns\n");
     for number in 0..8000 {
-        let noise: String = (0..16).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
-        text += &format!("n{number} 300 TXT {}\n", &noise[..250]);
+        let noise: String = std::iter::repeat_with(|| char::from(b'a' + rand::random::<u8>() % 26)).take(250).collect();
+        writeln!(text, "n{number} 300 TXT {noise}").unwrap();
     }
     primary.set_zone(ZoneFile::parse(&text).unwrap());
     let rest = format!(

@@ -31,7 +31,10 @@ impl Place {
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let state = directory.path().join("state");
-        let head = format!("version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = {state:?}\nrelay_id = \"test\"\n");
+        let head = format!(
+            "version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            state.display()
+        );
         std::fs::write(directory.path().join("relay.toml"), head + text).unwrap();
         Self { directory, sqs }
     }
@@ -127,9 +130,19 @@ impl Relay {
     }
 
     /// SIGTERM, and how it ended.
-    pub async fn stop(mut self) -> ExitStatus {
+    pub async fn stop(self) -> ExitStatus {
+        self.terminate().await;
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub async fn terminate(&self) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    }
+
+    /// How it ended.
+    pub async fn ended(mut self) -> ExitStatus {
         timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
     }
 }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -39,6 +40,8 @@ struct Shared {
     refused: watch::Sender<usize>,
     /// Queues whose URL ends so are out of order.
     out_of_order: watch::Sender<Option<String>>,
+    arrived: watch::Sender<usize>,
+    held: watch::Sender<bool>,
 }
 
 impl Sqs {
@@ -51,6 +54,8 @@ impl Sqs {
             accepted: watch::Sender::default(),
             refused: watch::Sender::default(),
             out_of_order: watch::Sender::default(),
+            arrived: watch::Sender::default(),
+            held: watch::Sender::default(),
         });
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -72,14 +77,25 @@ impl Sqs {
     pub async fn wait_for(&self, count: usize) -> Vec<Accepted> {
         let mut accepted = self.shared.accepted.subscribe();
         let enough = accepted.wait_for(|accepted| accepted.len() >= count);
-        let enough = tokio::time::timeout(PATIENCE, enough).await;
+        let enough = timeout(PATIENCE, enough).await;
         enough.unwrap_or_else(|_| panic!("{count} messages, and not {}", self.accepted().len())).unwrap().clone()
+    }
+
+    /// Holds back every answer, until told otherwise.
+    pub fn set_held(&self, held: bool) {
+        self.shared.held.send_replace(held);
+    }
+
+    /// Waits until so many messages have arrived since the start, answered or not.
+    pub async fn wait_for_arrived(&self, count: usize) {
+        let mut arrived = self.shared.arrived.subscribe();
+        timeout(PATIENCE, arrived.wait_for(|arrived| *arrived >= count)).await.unwrap().unwrap();
     }
 
     /// Waits until so many messages were refused since the start.
     pub async fn wait_for_refused(&self, count: usize) {
         let mut refused = self.shared.refused.subscribe();
-        tokio::time::timeout(PATIENCE, refused.wait_for(|refused| *refused >= count)).await.unwrap().unwrap();
+        timeout(PATIENCE, refused.wait_for(|refused| *refused >= count)).await.unwrap().unwrap();
     }
 }
 
@@ -98,6 +114,8 @@ impl Accepted {
 async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: String) -> Response {
     assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessage");
     let request: Value = serde_json::from_str(&body).unwrap();
+    shared.arrived.send_modify(|arrived| *arrived += 1);
+    shared.held.subscribe().wait_for(|held| !held).await.unwrap();
     let text = |key: &str| request[key].as_str().unwrap_or_default().to_owned();
     let queue = text("QueueUrl");
     if shared.out_of_order.borrow().as_ref().is_some_and(|suffix| queue.ends_with(suffix)) {
