@@ -28,7 +28,7 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
-    /// Look into a snapshot: a file of the relay's state_dir, or a message's body.
+    /// Look into a snapshot: a file of the relay's `state_dir`, or a message's body.
     Snapshot {
         #[command(subcommand)]
         command: SnapshotCommand,

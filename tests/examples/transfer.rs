@@ -42,7 +42,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => error.to_string(),
             Ok(fetched) => {
                 let snapshot = Snapshot::new(fetched.transferred.zone);
-                let same = if snapshot.digest().to_string() == expected { "the digest is dnspython's" } else { "ANOTHER DIGEST" };
+                let same = if snapshot.digest().to_string() == expected {
+                    "the digest is dnspython's"
+                } else {
+                    "ANOTHER DIGEST"
+                };
                 format!("{} records, {same}", snapshot.zone().record_count())
             }
         };
