@@ -222,6 +222,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }
         | Route53Error::Answer(_)
+        | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
     }
 }

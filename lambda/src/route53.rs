@@ -88,6 +88,9 @@ pub enum Route53Error {
     /// The answer was not understood.
     #[error(transparent)]
     Answer(#[from] HostedError),
+    /// Every time that the zone was read, something was there that its changes did not fit.
+    #[error("someone else keeps changing the hosted zone while it is worked on; Route 53 last refused: {0}")]
+    Unsettled(String),
     /// An answer that does not end.
     #[error("Route 53's answer to {operation} does not end")]
     Endless {
@@ -99,7 +102,7 @@ pub enum Route53Error {
 impl Route53Error {
     /// Whether the same request may succeed later, with nothing changed by anyone.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Endless { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unsettled(_) | Self::Endless { .. })
     }
 }
 
