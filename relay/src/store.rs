@@ -115,10 +115,11 @@ fn stem(zone: &Name) -> String {
         }
     }
     if stem.is_empty() {
-        return "%2E".to_owned();
+        // The root has no label; "%2E" is the zone of one label that is a dot.
+        return "root=".to_owned();
     }
     if stem.len() > MAX_STEM {
-        // "=" stands in no other name.
+        // "=" stands in no name of labels.
         let digest = Sha256::digest(zone.as_wire());
         return digest.iter().fold(String::from("sha256="), |stem, octet| stem + &format!("{octet:02x}"));
     }
