@@ -319,7 +319,7 @@ impl Daemon {
 
     fn notified(&mut self, authorised: Authorised, source: SocketAddr) {
         let (zone, hint) = (authorised.zone(), authorised.serial());
-        let notified = self.zones[zone].refresh.notified(hint);
+        let notified = self.zones[zone].refresh.notified(self.clock.moment(), hint);
         let name = &self.config.zones[zone].name;
         info!(zone = %name, serial = hint.map(|hint| hint.0), %source, outcome = ?notified, "notified");
         if notified != Notified::NotNewer {
