@@ -24,7 +24,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
 use crate::job::{self, Delivered, Ending, Looked, Turns};
-use crate::listen;
+use crate::listen::{self, Ears};
 use crate::notify::{Authorised, Sources};
 use crate::primary::Fetched;
 use crate::queue::{Outbox, PackError, Sender};
@@ -84,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let (heard, mut notifies) = mpsc::channel(HEARD);
     let mut sockets = JoinSet::new();
     let mut daemon = Daemon::new(config, store, sender, Clock::start());
-    daemon.listen(&heard, &mut sockets)?;
+    daemon.listen(heard, &mut sockets)?;
     loop {
         let now = daemon.clock.moment();
         let next = daemon.work(now);
@@ -233,13 +233,14 @@ impl Daemon {
             let nets = zone.primaries.iter().flat_map(|primary| self.config.primaries[*primary].sources.clone());
             sources.insert(zone.name.clone(), index, nets.collect());
         }
-        let sources = Arc::new(sources);
+        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default() };
+        ears.refusals.start(sockets);
         for &wanted in &self.config.listen {
             let failed = |error| DaemonError::Bind(wanted, error);
             match listen::bind(wanted) {
                 Ok(listener) => {
                     let address = listener.address().map_err(failed)?;
-                    listener.start(&sources, heard, sockets);
+                    listener.start(&ears, sockets);
                     info!(%address, "listening");
                 }
                 // [::] is in the default; a host without IPv6 is no reason not to start.

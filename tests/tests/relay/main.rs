@@ -374,6 +374,47 @@ async fn every_queue_gets_it_and_the_one_that_lags_gets_the_newest() {
     assert_eq!(of_b.iter().map(|accepted| accepted.message.serial).collect::<Vec<_>>(), [Serial(2)]);
 }
 
+/// The first zone's look holds the only turn at the first primary, fails there, and goes on to the second for long. The
+/// other zone's is to come then, not when the second primary is done.
+#[tokio::test]
+async fn a_turn_that_is_free_is_taken() {
+    let refusing = SoaBehaviour::Forge(Forgery::Rcode(Rcode::REFUSED));
+    let first = primary(Config::new().soa_behaviour(refusing)).await;
+    let second = primary(Config::new().zone(zone(1)).behaviour(Behaviour::SilentAfterMessages(0))).await;
+    let sqs = Sqs::start().await;
+    let text = format!(
+        "[queue.main]\nurl = \"http://127.0.0.1/0/main.fifo\"\nregion = \"eu-west-1\"\n\
+         [limits]\ntransfers_per_primary = 1\ntransfer_idle = \"10m\"\n\
+         [primary.a]\naddress = \"{}\"\n[primary.b]\naddress = \"{}\"\n\
+         [[zone]]\nname = \"{APEX}\"\nprimaries = [\"a\", \"b\"]\n[[zone]]\nname = \"example.net\"\nprimaries = [\"a\"]\n",
+        first.address(),
+        second.address()
+    );
+    let place = Place::new(sqs.address, &text);
+    let relay = place.run().await;
+    second.wait_for_axfr(1).await.unwrap();
+    relay.logged(&["look failed", "zone=example.net."]).await;
+}
+
+/// Nobody outside may fill the operator's log.
+#[tokio::test]
+async fn strangers_are_told_of_in_a_few_lines() {
+    const SENT: usize = 500;
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    sqs.wait_for(1).await;
+    let message = notify(1, [0x20, 0], b"\x07example\x03com\x00\x00\x06\x00\x01");
+    for _ in 0..SENT {
+        assert_eq!(over_udp([127, 0, 0, 2], relay.address, &message).await[3], 5);
+    }
+    relay.logged(&["NOTIFY refused", "source=127.0.0.2:"]).await;
+    // What follows in the log follows them.
+    relay.terminate().await;
+    relay.logged(&["stopped"]).await;
+    let told = relay.log().lines().filter(|line| line.contains("127.0.0.2")).count();
+    assert!((1..=60).contains(&told), "{told} of {SENT}");
+}
+
 #[tokio::test]
 async fn the_second_primary_is_asked_where_the_first_is_gone_or_behind() {
     let [first, second] = [primary(Config::new().zone(zone(1))).await, primary(Config::new().zone(zone(2))).await];
