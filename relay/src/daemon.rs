@@ -93,6 +93,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             Some((authorised, source)) = notifies.recv() => daemon.notified(authorised, source),
             Some(done) = daemon.looks.join_next() => daemon.done(done),
             Some(done) = daemon.sends.join_next() => daemon.done(done),
+            () = daemon.turns.freed() => {}
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,

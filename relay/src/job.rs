@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::{Name, Serial, Snapshot};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config};
@@ -26,6 +26,7 @@ pub struct Turns {
     all: Arc<Semaphore>,
     each: Vec<Arc<Semaphore>>,
 }
+    freed: Arc<Notify>,
 
 /// A turn, for as long as it is kept.
 #[derive(Debug)]
@@ -76,9 +77,15 @@ impl Turns {
         }
     }
 
+            freed: Arc::default(),
     /// A turn at this primary, if there is one now.
     pub fn take(&self, primary: usize) -> Option<Turn> {
         let primary = Arc::clone(self.each.get(primary)?).try_acquire_owned().ok()?;
+    /// Waits until a look has given a primary's turn back while it goes on at another.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
+    }
+
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
         Some(Turn { _all: all, primary: Some(primary) })
     }
@@ -114,6 +121,7 @@ pub async fn look(config: Arc<Config>, zone: usize, ours: Option<Serial>, turns:
         match looked {
             Ok(Look::Transferred(transferred)) => {
                 let fetched = Box::new(Fetched { primary: address, transferred });
+        turns.freed.notify_one();
                 return Looked { ending: Ending::Fetched(fetched), tried, turn };
             }
             Ok(Look::NotNewer(theirs)) => {
