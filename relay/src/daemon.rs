@@ -1,8 +1,8 @@
 //! The loop that ties the parts together. It has the only `select!` and the only clock.
 //!
 //! ```text
-//!   sockets ──NOTIFY──▶ ┌────────┐ ──look──▶ primary ──zone──▶ pack ──message──▶ outbox ──deliver──▶ queues, store
-//!                       │  loop  │ ◀──────── how each of these has ended ───────────────────────────────┘
+//!   sockets ──NOTIFY──▶ ┌────────┐ ──look──▶ primary ──zone──▶ pack ──message──▶ outboxes ──deliver──▶ queues, store
+//!                       │  loop  │ ◀──────── how each of these has ended ─────────────────────────────────┘
 //!   signals ──────────▶ └────────┘ ◀── one timer queue for all zones
 //! ```
 //!
@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use secondary53_zone::Soa;
 use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::{Snapshot, Soa};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -24,10 +24,10 @@ use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
 use crate::job::{self, Delivered, Ending, Looked, Turns};
-use crate::listen;
+use crate::listen::{self, Ears};
 use crate::notify::{Authorised, Sources};
 use crate::primary::Fetched;
-use crate::queue::{Outbox, PackError, Sender};
+use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
 use crate::refresh::{Cause, Moment, Notified, Refresh, State, Woken};
 use crate::store::{Store, StoreError};
 
@@ -84,7 +84,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let (heard, mut notifies) = mpsc::channel(HEARD);
     let mut sockets = JoinSet::new();
     let mut daemon = Daemon::new(config, store, sender, Clock::start());
-    daemon.listen(&heard, &mut sockets)?;
+    daemon.listen(heard, &mut sockets)?;
     loop {
         let now = daemon.clock.moment();
         let next = daemon.work(now);
@@ -93,6 +93,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             Some((authorised, source)) = notifies.recv() => daemon.notified(authorised, source),
             Some(done) = daemon.looks.join_next() => daemon.done(done),
             Some(done) = daemon.sends.join_next() => daemon.done(done),
+            () = daemon.turns.freed() => {}
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
@@ -141,15 +142,52 @@ fn means_no_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(FAMILY_NOT_SUPPORTED)
 }
 
-/// What the SOA of the zone said when its queues last accepted it. A file that cannot be used is as good as none.
-pub(crate) fn stored(store: &Store, zone: &config::Zone, config: &Config) -> Option<Soa> {
-    match store.read(&zone.name, config.limits.transfer.zone) {
-        Ok(snapshot) => snapshot.map(|snapshot| snapshot.zone().soa().clone()),
-        Err(error) => {
+/// What is known of a zone from an earlier run.
+#[derive(Default)]
+pub(crate) struct Stored {
+    /// What its SOA said when its queues last accepted it.
+    pub(crate) soa: Option<Soa>,
+    /// That snapshot, for the queues that were configured since.
+    pub(crate) owed: Option<Outgoing>,
+}
+
+/// Reads it. A file that cannot be used is as good as none.
+pub(crate) fn stored(store: &Store, zone: &config::Zone, config: &Config, now_ms: u64) -> Stored {
+    let read = || Ok((store.read(&zone.name, config.limits.transfer.zone)?, store.queues(&zone.name)?));
+    let (snapshot, had) = match read() {
+        Ok((Some(snapshot), had)) => (snapshot, had),
+        Ok((None, _)) => return Stored::default(),
+        Err::<_, StoreError>(error) => {
             warn!(zone = %zone.name, %error, "the stored snapshot is left aside; the zone will be sent anew");
-            None
+            return Stored::default();
         }
-    }
+    };
+    let soa = Some(snapshot.zone().soa().clone());
+    let missing: Vec<_> =
+        zone.queues.iter().copied().filter(|queue| !had.contains(&config.queues[*queue].url)).collect();
+    let owed = if missing.is_empty() { None } else { owed(&snapshot, zone, config, missing, now_ms) };
+    Stored { soa, owed }
+}
+
+fn owed(
+    snapshot: &Snapshot,
+    zone: &config::Zone,
+    config: &Config,
+    missing: Vec<usize>,
+    now_ms: u64,
+) -> Option<Outgoing> {
+    let queues: Vec<_> = missing.iter().map(|queue| config.queues[*queue].name.as_str()).collect();
+    info!(zone = %zone.name, serial = %snapshot.zone().serial(), ?queues, "not sent to these queues before");
+    let meta = Meta {
+        records: snapshot.zone().record_count(),
+        notified_at_ms: None,
+        // When it was is not known any more.
+        transferred_at_ms: now_ms,
+        relay: config.relay_id.clone().unwrap_or_default(),
+        hosted_zone_id: zone.hosted_zone_id.clone(),
+    };
+    let packed = queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(%error));
+    packed.ok().map(|message| Outgoing::new(message, &zone.queues, missing))
 }
 
 struct Daemon {
@@ -172,8 +210,9 @@ struct Daemon {
 /// A zone, as the loop keeps it.
 struct Tracked {
     refresh: Refresh,
-    outbox: Outbox,
-    /// Whether the queues have accepted a snapshot before, in this run or an earlier one.
+    /// One for each of its queues, which may fail apart.
+    outboxes: Vec<(usize, Outbox)>,
+    /// Whether all its queues have accepted a snapshot before, in this run or an earlier one.
     accepted: bool,
     /// The first NOTIFY that no look has answered yet.
     notified_ms: Option<u64>,
@@ -193,7 +232,7 @@ struct Begun {
 enum Done {
     Looked { zone: usize, begun: Begun, looked: Looked },
     Packed { zone: usize, packed: Result<Message, PackError> },
-    Delivered { zone: usize, begun: Moment, delivered: Delivered },
+    Delivered { zone: usize, outbox: usize, begun: Moment, delivered: Delivered },
 }
 
 impl Daemon {
@@ -202,13 +241,17 @@ impl Daemon {
         let mut timers = BTreeSet::new();
         let mut zones = Vec::with_capacity(config.zones.len());
         for (index, zone) in config.zones.iter().enumerate() {
-            let stored = stored(&store, zone, &config);
-            let refresh = Refresh::new(config.timers, stored.as_ref(), now);
+            let Stored { soa, owed } = stored(&store, zone, &config, clock.unix_ms());
+            let refresh = Refresh::new(config.timers, soa.as_ref(), now);
             timers.insert((now, index));
+            let outbox = |queue: &usize| {
+                let owed = owed.as_ref().filter(|owed| owed.is_missing(*queue));
+                (*queue, owed.cloned().map_or_else(Outbox::default, Outbox::with))
+            };
             zones.push(Tracked {
                 refresh,
-                outbox: Outbox::default(),
-                accepted: stored.is_some(),
+                outboxes: zone.queues.iter().map(outbox).collect(),
+                accepted: soa.is_some() && owed.is_none(),
                 notified_ms: None,
                 armed: Some(now),
             });
@@ -227,19 +270,24 @@ impl Daemon {
         }
     }
 
-    fn listen(&self, heard: &listen::Heard, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
+    fn listen(
+        &self,
+        heard: mpsc::Sender<(Authorised, SocketAddr)>,
+        sockets: &mut JoinSet<()>,
+    ) -> Result<(), DaemonError> {
         let mut sources = Sources::default();
         for (index, zone) in self.config.zones.iter().enumerate() {
             let nets = zone.primaries.iter().flat_map(|primary| self.config.primaries[*primary].sources.clone());
             sources.insert(zone.name.clone(), index, nets.collect());
         }
-        let sources = Arc::new(sources);
+        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default() };
+        ears.refusals.start(sockets);
         for &wanted in &self.config.listen {
             let failed = |error| DaemonError::Bind(wanted, error);
             match listen::bind(wanted) {
                 Ok(listener) => {
                     let address = listener.address().map_err(failed)?;
-                    listener.start(&sources, heard, sockets);
+                    listener.start(&ears, sockets);
                     info!(%address, "listening");
                 }
                 // [::] is in the default; a host without IPv6 is no reason not to start.
@@ -273,11 +321,12 @@ impl Daemon {
                 "expired: no primary has answered for as long as the SOA allows; what is published stays"
             ),
         }
-        if let Some(outgoing) = self.zones[zone].outbox.take(now) {
-            let (sender, store) = (self.sender.clone(), Arc::clone(&self.store));
+        for (index, (queue, outbox)) in self.zones[zone].outboxes.iter_mut().enumerate() {
+            let Some(outgoing) = outbox.take(now) else { continue };
+            let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), *queue);
             self.sends.spawn(async move {
-                let delivered = job::deliver(sender, store, outgoing).await;
-                Done::Delivered { zone, begun: now, delivered }
+                let delivered = job::deliver(sender, store, queue, outgoing).await;
+                Done::Delivered { zone, outbox: index, begun: now, delivered }
             });
         }
         self.arm(zone);
@@ -286,7 +335,8 @@ impl Daemon {
     /// Puts the zone's next time into the timer queue, unless it is there.
     fn arm(&mut self, zone: usize) {
         let tracked = &mut self.zones[zone];
-        let next = [tracked.refresh.next(), tracked.outbox.next()].into_iter().flatten().min();
+        let sends = tracked.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
+        let next = sends.chain(tracked.refresh.next()).min();
         if next != tracked.armed {
             if let Some(before) = std::mem::replace(&mut tracked.armed, next) {
                 self.timers.remove(&(before, zone));
@@ -319,7 +369,7 @@ impl Daemon {
 
     fn notified(&mut self, authorised: Authorised, source: SocketAddr) {
         let (zone, hint) = (authorised.zone(), authorised.serial());
-        let notified = self.zones[zone].refresh.notified(hint);
+        let notified = self.zones[zone].refresh.notified(self.clock.moment(), hint);
         let name = &self.config.zones[zone].name;
         info!(zone = %name, serial = hint.map(|hint| hint.0), %source, outcome = ?notified, "notified");
         if notified != Notified::NotNewer {
@@ -338,17 +388,23 @@ impl Daemon {
             Ok(Done::Packed { zone, packed }) => match packed {
                 Ok(message) => {
                     let queues = &self.config.zones[zone].queues;
-                    self.zones[zone].outbox.offer(message, queues);
+                    let outgoing = Outgoing::new(message, queues, queues.iter().copied());
+                    for (_, outbox) in &mut self.zones[zone].outboxes {
+                        outbox.offer(outgoing.clone());
+                    }
                     self.arm(zone);
                 }
                 Err(error) => error!(%error),
             },
-            Ok(Done::Delivered { zone, begun, delivered }) => {
+            Ok(Done::Delivered { zone, outbox, begun, delivered }) => {
                 let now = self.clock.moment();
                 delivered.tell(&self.config.queues, now.saturating_sub(begun));
                 let tracked = &mut self.zones[zone];
-                let accepted = tracked.outbox.ended(now, delivered.outgoing, rand::random());
-                tracked.accepted |= accepted.is_some();
+                tracked.accepted |= delivered.by_all();
+                let accepted = delivered.accepted();
+                if let Some((_, outbox)) = tracked.outboxes.get_mut(outbox) {
+                    outbox.ended(now, delivered.outgoing, accepted, rand::random());
+                }
                 self.arm(zone);
             }
             Err(error) => error!(%error, "a task ended abnormally"),

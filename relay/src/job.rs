@@ -1,6 +1,7 @@
 //! What runs beside the loop: a look at the primaries of a zone, the packing of what came, its delivery. Each ends with a
 //! report that the loop acts on, and that says in one line for each event what happened.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::{Name, Serial, Snapshot};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config};
@@ -25,6 +26,7 @@ use crate::transfer::Transferred;
 pub struct Turns {
     all: Arc<Semaphore>,
     each: Vec<Arc<Semaphore>>,
+    freed: Arc<Notify>,
 }
 
 /// A turn, for as long as it is kept.
@@ -60,9 +62,11 @@ pub enum Ending {
 /// How a delivery has ended.
 #[derive(Debug)]
 pub struct Delivered {
-    /// What was delivered; the queues that are still missing it are named in it.
+    /// What was delivered.
     pub outgoing: Outgoing,
-    results: Vec<(usize, Result<(), SendError>)>,
+    queue: usize,
+    result: Result<(), SendError>,
+    /// Where this queue was the last one that it was missing from.
     stored: Option<Result<(), StoreError>>,
 }
 
@@ -73,7 +77,13 @@ impl Turns {
         Self {
             all: Arc::new(Semaphore::new(config.limits.transfers)),
             each: config.primaries.iter().map(each).collect(),
+            freed: Arc::default(),
         }
+    }
+
+    /// Waits until a look has given a primary's turn back while it goes on at another.
+    pub async fn freed(&self) {
+        self.freed.notified().await;
     }
 
     /// A turn at this primary, if there is one now.
@@ -111,6 +121,7 @@ pub async fn look(config: Arc<Config>, zone: usize, ours: Option<Serial>, turns:
         let looked = primary::look(name, ours, address, config.limits.transfer).await;
         // The next primary has turns of its own.
         turn.primary = None;
+        turns.freed.notify_one();
         match looked {
             Ok(Look::Transferred(transferred)) => {
                 let fetched = Box::new(Fetched { primary: address, transferred });
@@ -167,38 +178,51 @@ pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn)
     packed.await.unwrap_or_else(|error| Err(PackError::Encode(apex, std::io::Error::other(error))))
 }
 
-/// Sends a message to the queues that are missing it, side by side, and stores it once all have it.
-pub async fn deliver(sender: Sender, store: Arc<Store>, mut outgoing: Outgoing) -> Delivered {
-    let mut sends = JoinSet::new();
-    for queue in std::mem::take(&mut outgoing.missing) {
-        let (sender, message) = (sender.clone(), Arc::clone(&outgoing.message));
-        sends.spawn(async move { (queue, sender.send(queue, &message).await) });
-    }
-    let results = sends.join_all().await;
-    outgoing.missing = results.iter().filter(|(_, result)| result.is_err()).map(|(queue, _)| *queue).collect();
-    let stored = if outgoing.missing.is_empty() {
-        let message = Arc::clone(&outgoing.message);
-        // The body is what the queue has, so it is what is kept.
-        let write = move || BASE64.decode(&message.body).map(|octets| store.write(&message.zone, &octets));
-        spawn_blocking(write).await.ok().and_then(Result::ok)
+/// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
+///
+/// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
+pub async fn deliver(sender: Sender, store: Arc<Store>, queue: usize, outgoing: Outgoing) -> Delivered {
+    let result = sender.send(queue, &outgoing.message).await;
+    let stored = if result.is_ok() && outgoing.accepted(queue) {
+        let (message, queues) = (Arc::clone(&outgoing.message), sender.urls(outgoing.queues()));
+        // The body is what the queues have, so it is what is kept.
+        let write = move || {
+            let octets = BASE64.decode(&message.body).map_err(io::Error::other);
+            octets.map(|octets| store.write(&message.zone, &octets, &queues))
+        };
+        let written = spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        Some(written.unwrap_or_else(|error| Err(StoreError::NotTried(error))))
     } else {
         None
     };
-    Delivered { outgoing, results, stored }
+    Delivered { outgoing, queue, result, stored }
 }
 
 impl Delivered {
+    /// Whether the queue accepted it.
+    pub fn accepted(&self) -> bool {
+        self.result.is_ok()
+    }
+
+    /// Whether all queues of the zone have it, and this one was the last.
+    pub fn by_all(&self) -> bool {
+        self.stored.is_some()
+    }
+
+    /// Whether the queue accepted it and, if that was the last one, it is stored.
+    pub fn is_good(&self) -> bool {
+        self.accepted() && self.stored.as_ref().is_none_or(Result::is_ok)
+    }
+
     /// Says what happened.
     pub fn tell(&self, queues: &[config::Queue], took: Duration) {
         let message = &self.outgoing.message;
         let Message { zone, serial, reason, meta, .. } = &**message;
         let (records, octets, milliseconds) = (meta.records, message.octets(), took.as_millis());
-        for (index, result) in &self.results {
-            let queue = queues.get(*index).map_or("?", |queue| &queue.name);
-            match result {
-                Ok(()) => info!(%zone, %serial, %reason, queue, records, octets, milliseconds, "sent"),
-                Err(error) => warn!(%zone, %serial, %reason, queue, %error, milliseconds, "not sent"),
-            }
+        let queue = queues.get(self.queue).map_or("?", |queue| &queue.name);
+        match &self.result {
+            Ok(()) => info!(%zone, %serial, %reason, queue, records, octets, milliseconds, "sent"),
+            Err(error) => warn!(%zone, %serial, %reason, queue, %error, milliseconds, "not sent"),
         }
         if let Some(Err(error)) = &self.stored {
             error!(%zone, %serial, %error, "not stored: it will be sent again after a restart");

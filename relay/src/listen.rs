@@ -6,6 +6,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -24,8 +25,16 @@ pub struct Listener {
     tcp: TcpListener,
 }
 
-/// Where the NOTIFY that were heard go.
-pub type Heard = mpsc::Sender<(Authorised, SocketAddr)>;
+/// What all sockets share.
+#[derive(Clone, Debug)]
+pub struct Ears {
+    /// Who may notify of what.
+    pub sources: Arc<Sources>,
+    /// Where the NOTIFY that were heard go.
+    pub heard: mpsc::Sender<(Authorised, SocketAddr)>,
+    /// How much was refused.
+    pub refusals: Arc<Refusals>,
+}
 
 /// The longest message that is read. A NOTIFY with a SOA and a TSIG has some hundreds of octets; UDP's larger ones are cut
 /// and fail to parse.
@@ -40,8 +49,37 @@ const IDLE: Duration = Duration::from_secs(10);
 const LIFE: Duration = Duration::from_mins(1);
 /// The pause after an error of a socket, lest it be an error each time.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Refusals that are told in each [`TOLD_EVERY`]: anybody can send what is refused, and nobody may fill the log with it.
+const TOLD: usize = 20;
+/// How often refusals may be told anew.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// How often a port is tried that the system chose for TCP and that UDP may have in use.
 const PORT_ATTEMPTS: usize = 16;
+
+/// Refusals since the last minute began, told or not.
+#[derive(Debug, Default)]
+pub struct Refusals(AtomicUsize);
+
+impl Refusals {
+    /// Begins each minute anew, and says how many of the last were not told.
+    pub fn start(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let refusals = Arc::clone(self);
+        tasks.spawn(async move {
+            loop {
+                sleep(TOLD_EVERY).await;
+                let untold = refusals.0.swap(0, Ordering::Relaxed).saturating_sub(TOLD);
+                if untold > 0 {
+                    tracing::info!(untold, "more was refused than is told one by one");
+                }
+            }
+        });
+    }
+
+    /// Counts one, and says whether it may be told.
+    fn may_tell(&self) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed) < TOLD
+    }
+}
 
 /// Binds UDP and TCP to an address. With port 0 the system chooses one that both get.
 pub fn bind(address: SocketAddr) -> io::Result<Listener> {
@@ -80,18 +118,18 @@ impl Listener {
     }
 
     /// Hears until `tasks` is dropped.
-    pub fn start(self, sources: &Arc<Sources>, heard: &Heard, tasks: &mut JoinSet<()>) {
-        tasks.spawn(datagrams(self.udp, Arc::clone(sources), heard.clone()));
-        tasks.spawn(connections(self.tcp, Arc::clone(sources), heard.clone()));
+    pub fn start(self, ears: &Ears, tasks: &mut JoinSet<()>) {
+        tasks.spawn(datagrams(self.udp, ears.clone()));
+        tasks.spawn(connections(self.tcp, ears.clone()));
     }
 }
 
-async fn datagrams(socket: UdpSocket, sources: Arc<Sources>, heard: Heard) {
+async fn datagrams(socket: UdpSocket, ears: Ears) {
     let mut buffer = [0; MESSAGE_MAX];
     loop {
         match socket.recv_from(&mut buffer).await {
             Ok((length, source)) => {
-                if let Some(reply) = hear(&buffer[..length], source, "udp", &sources, &heard).await
+                if let Some(reply) = ears.hear(&buffer[..length], source, "udp").await
                     && let Err(error) = socket.send_to(&reply, source).await
                 {
                     tracing::debug!(%source, %error, "failed to answer");
@@ -105,7 +143,7 @@ async fn datagrams(socket: UdpSocket, sources: Arc<Sources>, heard: Heard) {
     }
 }
 
-async fn connections(listener: TcpListener, sources: Arc<Sources>, heard: Heard) {
+async fn connections(listener: TcpListener, ears: Ears) {
     let (primaries, strangers) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::new(Semaphore::new(STRANGERS)));
     let mut open = JoinSet::new();
     loop {
@@ -118,15 +156,17 @@ async fn connections(listener: TcpListener, sources: Arc<Sources>, heard: Heard)
             }
         };
         while open.try_join_next().is_some() {}
-        let slots = if sources.know(source.ip()) { &primaries } else { &strangers };
+        let slots = if ears.sources.know(source.ip()) { &primaries } else { &strangers };
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
-            tracing::warn!(%source, "too many connections: one was closed");
+            if ears.refusals.may_tell() {
+                tracing::warn!(%source, "too many connections: one was closed");
+            }
             continue;
         };
-        let (sources, heard) = (Arc::clone(&sources), heard.clone());
+        let ears = ears.clone();
         open.spawn(async move {
             let _slot = slot;
-            if let Ok(Err(error)) = timeout(LIFE, converse(stream, source, &sources, &heard)).await {
+            if let Ok(Err(error)) = timeout(LIFE, converse(stream, source, &ears)).await {
                 tracing::debug!(%source, %error, "connection ended");
             }
         });
@@ -134,7 +174,7 @@ async fn connections(listener: TcpListener, sources: Arc<Sources>, heard: Heard)
 }
 
 /// Messages framed by their length (RFC 1035 §4.2.2), until the other end has no more.
-async fn converse(mut stream: TcpStream, source: SocketAddr, sources: &Sources, heard: &Heard) -> io::Result<()> {
+async fn converse(mut stream: TcpStream, source: SocketAddr, ears: &Ears) -> io::Result<()> {
     let mut message = Vec::new();
     loop {
         let read = async {
@@ -149,26 +189,23 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, sources: &Sources, 
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
             read => read?,
         };
-        if let Some(reply) = hear(&message, source, "tcp", sources, heard).await {
+        if let Some(reply) = ears.hear(&message, source, "tcp").await {
             let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
             timeout(IDLE, stream.write_all(&[&length.to_be_bytes()[..], &reply].concat())).await??;
         }
     }
 }
 
-async fn hear(
-    message: &[u8],
-    source: SocketAddr,
-    over: &'static str,
-    sources: &Sources,
-    heard: &Heard,
-) -> Option<Vec<u8>> {
-    let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), sources);
-    match outcome {
-        // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this waits,
-        // and the primary sends it again.
-        Ok(authorised) => heard.send((authorised, source)).await.ok()?,
-        Err(why) => tracing::info!(%source, over, %why, "NOTIFY refused"),
+impl Ears {
+    async fn hear(&self, message: &[u8], source: SocketAddr, over: &'static str) -> Option<Vec<u8>> {
+        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources);
+        match outcome {
+            // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this
+            // waits, and the primary sends it again.
+            Ok(authorised) => self.heard.send((authorised, source)).await.ok()?,
+            Err(why) if self.refusals.may_tell() => tracing::info!(%source, over, %why, "NOTIFY refused"),
+            Err(_) => {}
+        }
+        reply
     }
-    reply
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use secondary53_zone::{Name, Soa};
+use secondary53_zone::Name;
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::config::Config;
-use crate::daemon::{self, Clock, DaemonError};
+use crate::daemon::{self, Clock, DaemonError, Stored};
 use crate::job::{self, Ending, Turns};
-use crate::queue::{Outbox, Sender};
+use crate::queue::{Outgoing, Sender};
 use crate::refresh::{Backwards, Cause, Standing};
 use crate::store::Store;
 
@@ -50,8 +50,9 @@ impl Pass {
         let Self { config, store, sender, turns, clock } = self;
         let zone = &config.zones[index];
         let Some(turn) = turns.wait(zone.primaries.first().copied().unwrap_or_default()).await else { return false };
-        let held: Option<Soa> = daemon::stored(&store, zone, &config);
-        let ours = held.map(|soa| soa.serial);
+        let Stored { soa, owed } = daemon::stored(&store, zone, &config, clock.unix_ms());
+        let ours = soa.map(|soa| soa.serial);
+        let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
         let looked = job::look(Arc::clone(&config), index, ours, turns, turn).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
@@ -65,7 +66,9 @@ impl Pass {
             }
             (Ending::NotNewer(serial), _) => {
                 info!(zone = %zone.name, %serial, "current");
-                return true;
+                // A queue that was added since gets what the others have.
+                let Some(owed) = owed else { return true };
+                return deliver(&config, clock, sender, store, owed).await;
             }
             (Ending::Nothing, _) => return false,
         };
@@ -75,21 +78,32 @@ impl Pass {
             error!(zone = %zone.name, %error, "refused");
             return false;
         }
-        let reason = daemon::reason(ours.is_some(), Cause::Timer);
+        let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, index, &fetched, None, clock.unix_ms());
-        let mut outbox = Outbox::default();
         match job::pack(fetched, reason, meta, turn).await {
-            Ok(message) => outbox.offer(message, &zone.queues),
+            Ok(message) => {
+                let outgoing = Outgoing::new(message, &zone.queues, zone.queues.iter().copied());
+                deliver(&config, clock, sender, store, outgoing).await
+            }
             Err(error) => {
                 error!(%error);
-                return false;
+                false
             }
         }
-        let begun = clock.moment();
-        let Some(outgoing) = outbox.take(begun) else { return false };
-        let delivered = job::deliver(sender, store, outgoing).await;
-        let now = clock.moment();
-        delivered.tell(&config.queues, now.saturating_sub(begun));
-        delivered.outgoing.missing.is_empty()
     }
+}
+
+/// Sends to all queues that are missing it, side by side. Whether all accepted it, and it is stored.
+async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
+    let begun = clock.moment();
+    let mut sends = JoinSet::new();
+    for &queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(**queue)) {
+        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), queue, outgoing.clone()));
+    }
+    let mut good = true;
+    for delivered in sends.join_all().await {
+        delivered.tell(&config.queues, clock.moment().saturating_sub(begun));
+        good &= delivered.is_good();
+    }
+    good
 }

@@ -32,6 +32,10 @@ pub struct Refresh {
     state: State,
     /// Looks that failed in a row.
     failures: u32,
+    /// No NOTIFY makes us look before: a look has just failed.
+    rest: Moment,
+    /// The newest serial that a NOTIFY spoke of and no look has brought yet.
+    hinted: Option<Serial>,
 }
 
 /// Where a zone stands. A time exists only in the states that wait for it.
@@ -49,7 +53,7 @@ pub enum State {
         /// A NOTIFY came meanwhile: it may speak of what the look has missed.
         pending: bool,
     },
-    /// The last look failed, or there was none yet, or a NOTIFY came while it went on.
+    /// The last look failed, or there was none yet, or a NOTIFY came while it went on, or spoke of more than it brought.
     Retrying {
         /// When to look again.
         due: Moment,
@@ -101,7 +105,7 @@ pub struct Bounds {
 pub enum Notified {
     /// Look now.
     Look(Cause),
-    /// A look is under way; one more will follow it.
+    /// A look is under way, or one has just failed; one more will follow it.
     Merged,
     /// Its serial is not newer than ours: nothing to do (RFC 1996 §3.7).
     NotNewer,
@@ -142,7 +146,8 @@ pub struct Backwards {
     pub theirs: Serial,
 }
 
-/// A first NOTIFY after a failure is not answered by a look at once, or a flood of them would be a flood of looks.
+/// A NOTIFY after a failure is not answered by a look at once, or a flood of them would be a flood of looks. Nor is one more
+/// look at a primary that has not yet got what a NOTIFY spoke of.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 impl Standing {
@@ -163,7 +168,8 @@ impl Refresh {
     /// How old that snapshot is was not written down, so its expire time begins now.
     pub fn new(bounds: Bounds, held: Option<&Soa>, now: Moment) -> Self {
         let held = held.map(|soa| Held::new(bounds, soa, now));
-        Self { bounds, held, state: State::Retrying { due: now, cause: Cause::Timer }, failures: 0 }
+        let state = State::Retrying { due: now, cause: Cause::Timer };
+        Self { bounds, held, state, failures: 0, rest: now, hinted: None }
     }
 
     /// The state, to show.
@@ -208,12 +214,23 @@ impl Refresh {
     }
 
     /// A NOTIFY, authorised, with the serial that it hints at.
-    pub fn notified(&mut self, hint: Option<Serial>) -> Notified {
+    pub fn notified(&mut self, now: Moment, hint: Option<Serial>) -> Notified {
         let newer = hint.is_none_or(|hint| Standing::of(self.serial(), hint) == Standing::Newer);
+        if newer && let Some(hint) = hint.filter(|hint| Standing::of(self.hinted, *hint) == Standing::Newer) {
+            self.hinted = Some(hint);
+        }
         match &mut self.state {
             State::Fresh { .. } | State::Refreshing { .. } if !newer => Notified::NotNewer,
             State::Refreshing { pending, .. } => {
                 *pending = true;
+                Notified::Merged
+            }
+            State::Retrying { due, cause } if now < self.rest => {
+                (*due, *cause) = (self.rest.min(*due), Cause::Notify);
+                Notified::Merged
+            }
+            State::Expired { due } if now < self.rest => {
+                *due = self.rest.min(*due);
                 Notified::Merged
             }
             // After a failure any NOTIFY is news: the primary is there.
@@ -274,7 +291,8 @@ impl Refresh {
             State::Retrying { cause, .. } => (cause, false),
             State::Fresh { .. } | State::Expired { .. } => (Cause::Timer, false),
         };
-        let due = now + if pending { wait.min(AFTER_FAILURE) } else { shortened(wait, chance) };
+        self.rest = now + AFTER_FAILURE;
+        let due = if pending { self.rest.min(now + wait) } else { now + shortened(wait, chance) };
         let expired = self.held.is_some_and(|held| held.expires.is_none());
         self.state = if expired { State::Expired { due } } else { State::Retrying { due, cause } };
     }
@@ -284,6 +302,11 @@ impl Refresh {
         self.state = match self.state {
             // The NOTIFY that came meanwhile may speak of a later change: look again, at once and once.
             State::Refreshing { pending: true, .. } => State::Retrying { due: now, cause: Cause::Notify },
+            // What a NOTIFY spoke of has not come: the primary that was asked may be behind the one that sent it. The hint
+            // may be wrong (RFC 1996 §3.11), so this is done once for it.
+            _ if self.hinted.take().is_some_and(|hint| Standing::of(self.serial(), hint) == Standing::Newer) => {
+                State::Retrying { due: now + AFTER_FAILURE, cause: Cause::Notify }
+            }
             _ => State::Fresh { due: now + shortened(refresh, chance) },
         };
     }

@@ -3,7 +3,10 @@
 //! The primary is the log. A relay that has lost a file, or finds one that it cannot read, asks the primary again, so a bad
 //! file is a warning and never an error. What must not be is half a file under the right name, so each is written under
 //! another name, flushed to the disk, and renamed.
+//!
+//! Beside it stands which queues these were, by their URLs, a line for each: one that is configured later has not had it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -40,6 +43,9 @@ pub enum StoreError {
         /// What is wrong with it.
         error: Box<SnapshotError>,
     },
+    /// It did not come to it.
+    #[error("failed to write a snapshot: {0}")]
+    NotTried(io::Error),
     /// The file is a snapshot of another zone.
     #[error("failed to use {}: it holds zone {found}", .path.display())]
     OtherZone {
@@ -50,6 +56,8 @@ pub enum StoreError {
     },
 }
 
+/// What the name of the file of the queues ends in.
+const QUEUES: &str = "queues";
 /// The longest file name on the file systems there are, less room for the suffixes.
 const MAX_STEM: usize = 200;
 
@@ -77,17 +85,35 @@ impl Store {
         Ok(Some(snapshot))
     }
 
-    /// Puts the octets of a snapshot in the place of the zone's last one.
-    pub fn write(&self, zone: &Name, snapshot: &[u8]) -> Result<(), StoreError> {
-        let path = self.path(zone);
+    /// The URLs of the queues that accepted the zone's snapshot.
+    pub fn queues(&self, zone: &Name) -> Result<BTreeSet<String>, StoreError> {
+        let path = self.path(zone).with_extension(QUEUES);
+        match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+            read => Ok(read.map_err(failed("read", &path))?.lines().map(ToOwned::to_owned).collect()),
+        }
+    }
+
+    /// Puts the octets of a snapshot in the place of the zone's last one, which these queues have accepted.
+    pub fn write(&self, zone: &Name, snapshot: &[u8], queues: &BTreeSet<String>) -> Result<(), StoreError> {
+        // The queues first. Cut off in between, the snapshot is one that each of them has had, or had something newer of: the
+        // other way round, a queue that is in the configuration no more would seem to have what it was never sent.
+        if self.queues(zone).ok().as_ref() != Some(queues) {
+            let lines: String = queues.iter().flat_map(|queue| [queue, "\n"]).collect();
+            self.replace(&self.path(zone).with_extension(QUEUES), lines.as_bytes())?;
+        }
+        self.replace(&self.path(zone), snapshot)
+    }
+
+    fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         let new = path.with_extension("new");
         let write = || {
             let mut file = File::create(&new)?;
-            file.write_all(snapshot)?;
+            file.write_all(octets)?;
             file.sync_all()
         };
         write().map_err(failed("write", &new))?;
-        fs::rename(&new, &path).map_err(failed("replace", &path))?;
+        fs::rename(&new, path).map_err(failed("replace", path))?;
         // The rename is on the disk when the directory is.
         let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
         directory.map_err(failed("flush", &self.directory))
@@ -115,10 +141,11 @@ fn stem(zone: &Name) -> String {
         }
     }
     if stem.is_empty() {
-        return "%2E".to_owned();
+        // The root has no label; "%2E" is the zone of one label that is a dot.
+        return "root=".to_owned();
     }
     if stem.len() > MAX_STEM {
-        // "=" stands in no other name.
+        // "=" stands in no name of labels.
         let digest = Sha256::digest(zone.as_wire());
         return digest.iter().fold(String::from("sha256="), |stem, octet| stem + &format!("{octet:02x}"));
     }
@@ -142,6 +169,10 @@ mod tests {
         Snapshot::new(builder.build().unwrap().zone)
     }
 
+    fn queues(urls: &[&str]) -> BTreeSet<String> {
+        urls.iter().map(|url| (*url).to_owned()).collect()
+    }
+
     fn name(text: &str) -> Name {
         text.parse().unwrap()
     }
@@ -149,10 +180,22 @@ mod tests {
     fn names() -> Vec<Name> {
         let long = format!("{0}.{0}.{0}.example", "\\000".repeat(60));
         let other = format!("{0}.{0}.{0}.example", "\\001".repeat(60));
-        ["example.com", ".", "a/b.example", "a\\.b.example", "a.b.example", "..\\/", "\\.\\.", "%2e", &long, &other]
-            .iter()
-            .filter_map(|text| text.parse().ok())
-            .collect()
+        [
+            "example.com",
+            ".",
+            "\\.",
+            "a/b.example",
+            "a\\.b.example",
+            "a.b.example",
+            "..\\/",
+            "\\.\\.",
+            "%2e",
+            &long,
+            &other,
+        ]
+        .iter()
+        .filter_map(|text| text.parse().ok())
+        .collect()
     }
 
     #[test]
@@ -162,14 +205,17 @@ mod tests {
         for zone in names() {
             assert!(store.read(&zone, Limits::default()).unwrap().is_none(), "{zone}");
             for serial in [1, 2] {
-                store.write(&zone, &snapshot(&zone, serial).encode().unwrap()).unwrap();
+                store
+                    .write(&zone, &snapshot(&zone, serial).encode().unwrap(), &queues(&[&zone.to_string(), "b"]))
+                    .unwrap();
             }
         }
         for zone in names() {
             assert_eq!(store.read(&zone, Limits::default()).unwrap(), Some(snapshot(&zone, 2)));
+            assert_eq!(store.queues(&zone).unwrap(), queues(&[&zone.to_string(), "b"]));
         }
-        // One file each, all of them here.
-        assert_eq!(fs::read_dir(directory.path().join("new/state")).unwrap().count(), names().len());
+        // Two files each, all of them here.
+        assert_eq!(fs::read_dir(directory.path().join("new/state")).unwrap().count(), 2 * names().len());
     }
 
     #[test]
@@ -186,13 +232,13 @@ mod tests {
         let (ours, other) = (name("example.com"), name("example.net"));
         let good = snapshot(&ours, 1).encode().unwrap();
         for bad in [&good[..good.len() - 1], b"", b"junk"] {
-            store.write(&ours, bad).unwrap();
+            store.write(&ours, bad, &queues(&["a"])).unwrap();
             assert!(matches!(store.read(&ours, Limits::default()), Err(StoreError::Damaged { .. })));
         }
-        store.write(&other, &good).unwrap();
+        store.write(&other, &good, &queues(&["a"])).unwrap();
         let told = store.read(&other, Limits::default()).unwrap_err().to_string();
         assert!(told.ends_with("example.net.snapshot: it holds zone example.com."), "{told}");
-        store.write(&ours, &good).unwrap();
+        store.write(&ours, &good, &queues(&["a"])).unwrap();
         assert!(store.read(&ours, Limits::default()).unwrap().is_some());
     }
 }

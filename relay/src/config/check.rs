@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use secondary53_zone::{Limits as ZoneLimits, Name};
 use toml::Spanned;
 
@@ -99,7 +99,16 @@ impl Check {
         if given.is_empty() {
             self.fault_at(0, "listen", "it is empty: NOTIFY could not be heard");
         }
-        given.iter().filter_map(|text| self.address("listen", text)).collect()
+        let mut addresses = Vec::new();
+        for text in &given {
+            match self.address("listen", text) {
+                Some(address) if addresses.contains(&address) => {
+                    self.fault(text, "listen", format!("{:?} is there twice", text.get_ref()));
+                }
+                address => addresses.extend(address),
+            }
+        }
+        addresses
     }
 
     fn limits(&mut self, given: file::Limits) -> Limits {
@@ -151,7 +160,7 @@ impl Check {
         if given.is_empty() {
             self.fault_at(0, "queue", "there is none: give at least one, as [queue.main] with its url");
         }
-        let mut queues = Vec::new();
+        let mut queues: Vec<Queue> = Vec::new();
         for (name, queue) in given {
             let key = |leaf: &str| format!("queue.{name}.{leaf}");
             let at = queue.span().start;
@@ -170,6 +179,10 @@ impl Check {
             if text.rsplit_once('.').is_none_or(|(_, suffix)| suffix != "fifo") {
                 let why = "it must end in .fifo: the order of a zone's snapshots matters";
                 self.fault(&url, &key("url"), format!("{text:?} is not a FIFO queue: {why}"));
+            }
+            // A zone's queues are told apart by their URLs.
+            if let Some(same) = queues.iter().find(|queue| queue.url == *text) {
+                self.fault(&url, &key("url"), format!("{text:?} is that of queue.{} already", same.name));
             }
             let given = region.filter(|region| !region.get_ref().is_empty());
             match given.as_ref().map(|region| region.get_ref().clone()).or_else(|| region_of(host)) {
@@ -204,7 +217,7 @@ impl Check {
                 self.fault_at(at, &path("address"), "it is missing");
                 continue;
             };
-            if let Some(address) = self.address(&path("address"), &address) {
+            if let Some(address) = self.host(&path("address"), &address) {
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
                 sources.extend(nets);
                 primaries.push(Primary { name, address, sources });
@@ -214,7 +227,7 @@ impl Check {
     }
 
     fn zones(&mut self, given: &[Spanned<file::Zone>], known: &Known) -> Vec<Zone> {
-        let mut zones = Vec::new();
+        let mut zones: Vec<Zone> = Vec::new();
         let mut seen = HashSet::new();
         for zone in given {
             let at = zone.span().start;
@@ -226,10 +239,17 @@ impl Check {
             }
             self.absent_switch("zone.strip_dnssec", zone.strip_dnssec.as_ref());
             self.absent_switch("zone.confirm", zone.confirm.as_ref());
+            let hosted_zone_id = self.hosted_zone_id(zone.hosted_zone_id.as_ref());
+            // A hosted zone has one name: two zones would undo one another's records in it.
+            if let (Some(id), Some(given)) = (&hosted_zone_id, &zone.hosted_zone_id)
+                && let Some(same) = zones.iter().find(|zone| zone.hosted_zone_id.as_ref() == Some(id))
+            {
+                self.fault(given, "zone.hosted_zone_id", format!("{id:?} is that of zone {} already", same.name));
+            }
             zones.push(Zone {
                 primaries: self.references("zone.primaries", zone.primaries.as_ref(), at, "primary", &known.primaries),
                 queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
-                hosted_zone_id: self.hosted_zone_id(zone.hosted_zone_id.as_ref()),
+                hosted_zone_id,
                 name,
             });
         }
@@ -352,13 +372,25 @@ impl Check {
         address
     }
 
+    /// An address that something can be asked at.
+    fn host(&mut self, key: &str, given: &Spanned<String>) -> Option<SocketAddr> {
+        let address = self.address(key, given)?;
+        let ip = address.ip().to_canonical();
+        let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
+        if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast {
+            self.fault(given, key, format!("{:?} is not the address of a host and a port of it", given.get_ref()));
+            return None;
+        }
+        Some(address)
+    }
+
     fn net(&mut self, key: &str, given: &Spanned<String>) -> Option<IpNet> {
         let text = given.get_ref();
         let net = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok();
         if net.is_none() {
             self.fault(given, key, format!("{text:?} is not an address or a network, as in 192.0.2.0/28"));
         }
-        net
+        net.map(canonical)
     }
 
     fn number(&mut self, key: &str, given: Key<u64>, default: usize, range: RangeInclusive<u64>) -> usize {
@@ -433,6 +465,16 @@ impl Check {
 struct Known {
     primaries: Vec<String>,
     queues: Vec<String>,
+}
+
+/// Sources are compared as IPv4 where they are IPv4 in IPv6 (::ffff:0:0/96), so that is how a network of them is kept.
+fn canonical(net: IpNet) -> IpNet {
+    const PREFIX: u8 = 96;
+    let mapped = match net {
+        IpNet::V6(net) => net.addr().to_ipv4_mapped().zip(net.prefix_len().checked_sub(PREFIX)),
+        IpNet::V4(_) => None,
+    };
+    mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok()).map_or(net, IpNet::from)
 }
 
 /// The host of a queue's URL, without its port.

@@ -186,3 +186,38 @@ fn a_hosted_zone_id_comes_with_and_without_its_prefix() {
     assert_eq!(parse(&id("")).unwrap().zones[0].hosted_zone_id, None);
     assert!(problems(&id("example.com"))[0].contains("zone.hosted_zone_id"));
 }
+
+#[test]
+fn ipv4_in_ipv6_is_the_ipv4_source_that_it_means() {
+    // As a firewall or a dual-stack server's log may show it. Sources are compared as IPv4, so these would never match.
+    let given = "address = \"[::ffff:192.0.2.1]:53\"\nnotify_from = [\"::ffff:192.0.2.9\", \"::ffff:198.51.100.0/120\", \"2001:db8::/32\"]";
+    let config = parse(&MINIMAL.replace("address = \"192.0.2.1:53\"", given)).unwrap();
+    let expected = ["192.0.2.1/32", "192.0.2.9/32", "198.51.100.0/24", "2001:db8::/32"];
+    assert_eq!(config.primaries[0].sources, expected.map(|net| net.parse().unwrap()));
+}
+
+#[test]
+fn an_address_that_is_no_host_is_no_primary() {
+    for address in ["192.0.2.1:0", "0.0.0.0:53", "[::]:53", "224.0.0.1:53", "[ff02::1]:53", "255.255.255.255:53"] {
+        let told = problems_with("192.0.2.1:53", address);
+        assert!(told.len() == 1 && told[0].starts_with("relay.toml:5: primary.main.address: "), "{told:?}");
+    }
+}
+
+#[test]
+fn what_is_there_twice_and_must_not_be_is_told() {
+    let told = problems(&format!("listen = [\"127.0.0.1:53\", \"127.0.0.1:53\"]{MINIMAL}"));
+    assert_eq!(told, ["relay.toml:1: listen: \"127.0.0.1:53\" is there twice"]);
+
+    // One hosted zone has one name: two zones would undo one another's records in it.
+    let id = "name = \"Example.COM\"\nhosted_zone_id = \"Z1\"";
+    let both = format!("{id}\n[[zone]]\nname = \"example.net\"\nhosted_zone_id = \"/hostedzone/Z1\"");
+    let told = problems_with("name = \"Example.COM\"", &both);
+    assert_eq!(told, ["relay.toml:11: zone.hosted_zone_id: \"Z1\" is that of zone example.com. already"]);
+
+    let url = "\"https://sqs.eu-west-1.amazonaws.com/123456789012/secondary53.fifo\"";
+    let again = format!("[queue.again]\nurl = {url}\n[queue.main]");
+    let told = problems(&MINIMAL.replace("[queue.main]", &again).replace("[[zone]]", "[[zone]]\nqueues = [\"main\"]"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("queue.main.url: ") && told[0].ends_with("is that of queue.again already"), "{told:?}");
+}

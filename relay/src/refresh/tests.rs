@@ -82,9 +82,9 @@ fn without_a_soa_the_retries_grow_to_the_longest() {
 #[test]
 fn a_storm_of_notifies_makes_one_look_and_one_more() {
     let mut zone = fresh(&soa(1, 3600, 600, 604_800));
-    assert_eq!(zone.notified(None), Notified::Look(Cause::Notify));
+    assert_eq!(zone.notified(secs(0), None), Notified::Look(Cause::Notify));
     for serial in 2..1000 {
-        assert_eq!(zone.notified(Some(Serial(serial))), Notified::Merged);
+        assert_eq!(zone.notified(secs(0), Some(Serial(serial))), Notified::Merged);
     }
     assert_eq!(zone.next(), None);
     zone.transferred(secs(5), &soa(500, 3600, 600, 604_800), 0).unwrap();
@@ -98,27 +98,65 @@ fn a_storm_of_notifies_makes_one_look_and_one_more() {
 fn a_hint_that_is_not_newer_is_nothing_new() {
     let mut zone = fresh(&soa(u32::MAX, 3600, 600, 604_800));
     for old in [u32::MAX, u32::MAX - 1, (1 << 31) - 1] {
-        assert_eq!(zone.notified(Some(Serial(old))), Notified::NotNewer);
+        assert_eq!(zone.notified(secs(0), Some(Serial(old))), Notified::NotNewer);
     }
     // Newer across the wrap (RFC 1982).
-    assert_eq!(zone.notified(Some(Serial(0))), Notified::Look(Cause::Notify));
+    assert_eq!(zone.notified(secs(0), Some(Serial(0))), Notified::Look(Cause::Notify));
     // And while a look is under way.
-    assert_eq!(zone.notified(Some(Serial(u32::MAX))), Notified::NotNewer);
+    assert_eq!(zone.notified(secs(0), Some(Serial(u32::MAX))), Notified::NotNewer);
     zone.failed(secs(1), 0);
     // After a failure even the old serial says that the primary is there.
-    assert_eq!(zone.notified(Some(Serial(u32::MAX))), Notified::Look(Cause::Notify));
+    assert_eq!(zone.notified(secs(2), Some(Serial(u32::MAX))), Notified::Look(Cause::Notify));
 }
 
 #[test]
 fn a_notify_is_the_cause_until_a_look_succeeds() {
     let mut zone = fresh(&soa(1, 3600, 600, 604_800));
-    assert_eq!(zone.notified(Some(Serial(2))), Notified::Look(Cause::Notify));
+    assert_eq!(zone.notified(secs(0), Some(Serial(2))), Notified::Look(Cause::Notify));
     zone.failed(secs(10), 0);
     assert_eq!(zone.woken(secs(610)), Woken::Look(Cause::Notify));
     // A NOTIFY during a look that fails brings the next one forward, but not to at once.
-    assert_eq!(zone.notified(Some(Serial(3))), Notified::Merged);
+    assert_eq!(zone.notified(secs(615), Some(Serial(3))), Notified::Merged);
     zone.failed(secs(620), 0);
     assert_eq!(zone.next(), Some(secs(621)));
+}
+
+/// Anybody can send a NOTIFY in a primary's name over UDP, and a primary that is down fails every look within the moment.
+#[test]
+fn a_flood_of_notifies_after_a_failure_is_no_flood_of_looks() {
+    let mut zone = fresh(&soa(1, 3600, 600, 604_800));
+    assert_eq!(zone.notified(secs(0), None), Notified::Look(Cause::Notify));
+    let mut looks = 0;
+    for tenth in 0..100 {
+        let now = Duration::from_millis(100 * tenth);
+        if matches!(zone.state(), State::Refreshing { .. }) || matches!(zone.woken(now), Woken::Look(_)) {
+            looks += 1;
+            zone.failed(now, 0);
+        }
+        zone.notified(now, None);
+    }
+    // In ten seconds, not a hundred.
+    assert_eq!(looks, 10);
+}
+
+/// The first of two primaries is a serial behind the one that sent the NOTIFY: what it gives is taken, and is not all.
+#[test]
+fn what_a_notify_spoke_of_and_the_look_did_not_bring_is_looked_for_once_more() {
+    for transferred in [false, true] {
+        let mut zone = fresh(&soa(10, 3600, 600, 604_800));
+        assert_eq!(zone.notified(secs(60), Some(Serial(12))), Notified::Look(Cause::Notify));
+        if transferred {
+            zone.transferred(secs(61), &soa(11, 3600, 600, 604_800), 0).unwrap();
+        } else {
+            zone.answered(secs(61), Serial(10), 0).unwrap();
+        }
+        assert_eq!(zone.next(), Some(secs(62)));
+        assert_eq!(zone.woken(secs(62)), Woken::Look(Cause::Notify));
+        // Once: the hint may be anybody's.
+        let serial = zone.serial().unwrap();
+        zone.answered(secs(63), serial, 0).unwrap();
+        assert_eq!(zone.state(), State::Fresh { due: secs(3663) });
+    }
 }
 
 #[test]
@@ -209,7 +247,7 @@ proptest! {
                     prop_assert!(!(looking && woken != Woken::Early));
                 }
                 Step::Notify(hint) => {
-                    let notified = zone.notified(hint.map(Serial));
+                    let notified = zone.notified(now, hint.map(Serial));
                     prop_assert!(!(looking && matches!(notified, Notified::Look(_))));
                 }
                 // These end a look, so there must be one.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
 mod process;
+mod queues;
 mod sqs;
 
 use std::fmt::Write as _;
@@ -350,31 +351,6 @@ async fn a_storm_of_notifies_makes_one_transfer_and_one_more() {
 }
 
 #[tokio::test]
-async fn every_queue_gets_it_and_the_one_that_lags_gets_the_newest() {
-    let primary = primary(Config::new().zone(zone(1))).await;
-    let sqs = Sqs::start().await;
-    let queue = |name| format!("[queue.{name}]\nurl = \"http://127.0.0.1/0/{name}.fifo\"\nregion = \"eu-west-1\"\n");
-    let address = primary.address();
-    let rest =
-        format!("[primary.main]\naddress = \"{address}\"\n[[zone]]\nname = \"{APEX}\"\nqueues = [\"a\", \"b\"]\n");
-    let place = Place::new(sqs.address, &(queue("a") + &queue("b") + &rest));
-    sqs.set_out_of_order(Some("b.fifo"));
-    let relay = place.run().await;
-    relay.logged(&["not sent", "queue=\"b\"", "QueueDoesNotExist: The specified queue does not exist."]).await;
-    sqs.wait_for_refused(2).await;
-    // Not accepted by all, so not stored, and not sent to the other one again.
-    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
-    assert_eq!(sqs.accepted().len(), 1);
-    primary.set_zone(zone(2));
-    primary.notify(relay.address).await.unwrap();
-    relay.logged(&["transferred", "serial=2"]).await;
-    sqs.set_out_of_order(None);
-    relay.logged(&["sent", "queue=\"b\"", "serial=2"]).await;
-    let of_b: Vec<_> = sqs.accepted().into_iter().filter(|accepted| accepted.queue.ends_with("b.fifo")).collect();
-    assert_eq!(of_b.iter().map(|accepted| accepted.message.serial).collect::<Vec<_>>(), [Serial(2)]);
-}
-
-#[tokio::test]
 async fn the_second_primary_is_asked_where_the_first_is_gone_or_behind() {
     let [first, second] = [primary(Config::new().zone(zone(1))).await, primary(Config::new().zone(zone(2))).await];
     let sqs = Sqs::start().await;
@@ -396,6 +372,47 @@ async fn the_second_primary_is_asked_where_the_first_is_gone_or_behind() {
     let (good, log) = place.once().await;
     assert!(good && log.contains("look failed"), "{log}");
     assert_eq!(sqs.accepted().last().unwrap().message.serial, Serial(3));
+}
+
+/// The first zone's look holds the only turn at the first primary, fails there, and goes on to the second for long. The
+/// other zone's is to come then, not when the second primary is done.
+#[tokio::test]
+async fn a_turn_that_is_free_is_taken() {
+    let refusing = SoaBehaviour::Forge(Forgery::Rcode(Rcode::REFUSED));
+    let first = primary(Config::new().soa_behaviour(refusing)).await;
+    let second = primary(Config::new().zone(zone(1)).behaviour(Behaviour::SilentAfterMessages(0))).await;
+    let sqs = Sqs::start().await;
+    let text = format!(
+        "[queue.main]\nurl = \"http://127.0.0.1/0/main.fifo\"\nregion = \"eu-west-1\"\n\
+         [limits]\ntransfers_per_primary = 1\ntransfer_idle = \"10m\"\n\
+         [primary.a]\naddress = \"{}\"\n[primary.b]\naddress = \"{}\"\n\
+         [[zone]]\nname = \"{APEX}\"\nprimaries = [\"a\", \"b\"]\n[[zone]]\nname = \"example.net\"\nprimaries = [\"a\"]\n",
+        first.address(),
+        second.address()
+    );
+    let place = Place::new(sqs.address, &text);
+    let relay = place.run().await;
+    second.wait_for_axfr(1).await.unwrap();
+    relay.logged(&["look failed", "zone=example.net."]).await;
+}
+
+/// Nobody outside may fill the operator's log.
+#[tokio::test]
+async fn strangers_are_told_of_in_a_few_lines() {
+    const SENT: usize = 500;
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    sqs.wait_for(1).await;
+    let message = notify(1, [0x20, 0], b"\x07example\x03com\x00\x00\x06\x00\x01");
+    for _ in 0..SENT {
+        assert_eq!(over_udp([127, 0, 0, 2], relay.address, &message).await[3], 5);
+    }
+    relay.logged(&["NOTIFY refused", "source=127.0.0.2:"]).await;
+    // What follows in the log follows them.
+    relay.terminate().await;
+    relay.logged(&["stopped"]).await;
+    let told = relay.log().lines().filter(|line| line.contains("127.0.0.2")).count();
+    assert!((1..=60).contains(&told), "{told} of {SENT}");
 }
 
 #[tokio::test]
@@ -430,6 +447,17 @@ async fn a_zone_too_large_for_a_message_is_told_with_its_size() {
     let (good, log) = Place::new(sqs.address, &rest).once().await;
     assert!(!good && log.contains("its snapshot of 8002 records takes") && log.contains("overflow_bucket"), "{log}");
     assert!(sqs.accepted().is_empty());
+}
+
+/// Sent, and yet it would be sent again by every pass to come.
+#[tokio::test]
+async fn once_does_not_call_it_good_where_the_snapshot_cannot_be_stored() {
+    let (_primary, sqs, place) = world(Config::new().zone(zone(1))).await;
+    // A directory in the place of the file: nobody, root included, can rename a file over it.
+    std::fs::create_dir_all(place.state().join("example.com.snapshot/occupied")).unwrap();
+    let (good, log) = place.once().await;
+    assert_eq!(sqs.accepted().len(), 1, "{log}");
+    assert!(!good && log.contains("not stored"), "{log}");
 }
 
 #[tokio::test]

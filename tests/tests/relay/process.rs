@@ -29,14 +29,18 @@ pub struct Relay {
 impl Place {
     /// One with this text after `version`, `listen` and `state_dir`.
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
-        let directory = TempDir::new().unwrap();
-        let state = directory.path().join("state");
+        let place = Self { directory: TempDir::new().unwrap(), sqs };
+        place.reconfigure(text);
+        place
+    }
+
+    /// Puts this text in the place of the other; the state stays.
+    pub fn reconfigure(&self, text: &str) {
         let head = format!(
             "version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
-            state.display()
+            self.state().display()
         );
-        std::fs::write(directory.path().join("relay.toml"), head + text).unwrap();
-        Self { directory, sqs }
+        std::fs::write(self.config(), head + text).unwrap();
     }
 
     /// One zone, one primary, one queue; looks and retries are soon.

@@ -41,7 +41,8 @@ struct Shared {
     /// Queues whose URL ends so are out of order.
     out_of_order: watch::Sender<Option<String>>,
     arrived: watch::Sender<usize>,
-    held: watch::Sender<bool>,
+    /// Queues whose URL ends so do not answer.
+    held: watch::Sender<Option<String>>,
 }
 
 impl Sqs {
@@ -83,7 +84,12 @@ impl Sqs {
 
     /// Holds back every answer, until told otherwise.
     pub fn set_held(&self, held: bool) {
-        self.shared.held.send_replace(held);
+        self.hold(held.then_some(""));
+    }
+
+    /// Holds back the answers of queues whose URL ends so, until told otherwise.
+    pub fn hold(&self, suffix: Option<&str>) {
+        self.shared.held.send_replace(suffix.map(str::to_owned));
     }
 
     /// Waits until so many messages have arrived since the start, answered or not.
@@ -115,9 +121,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
     assert_eq!(headers["x-amz-target"], "AmazonSQS.SendMessage");
     let request: Value = serde_json::from_str(&body).unwrap();
     shared.arrived.send_modify(|arrived| *arrived += 1);
-    shared.held.subscribe().wait_for(|held| !held).await.unwrap();
     let text = |key: &str| request[key].as_str().unwrap_or_default().to_owned();
     let queue = text("QueueUrl");
+    let answers = |held: &Option<String>| held.as_ref().is_none_or(|suffix| !queue.ends_with(suffix));
+    shared.held.subscribe().wait_for(answers).await.unwrap();
     if shared.out_of_order.borrow().as_ref().is_some_and(|suffix| queue.ends_with(suffix)) {
         shared.refused.send_modify(|refused| *refused += 1);
         let error =
