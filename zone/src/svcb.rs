@@ -18,7 +18,7 @@ pub enum Param<'a> {
     Port(u16),
     /// At least one address (RFC 9460 §7.3).
     Ipv4Hint(Vec<Ipv4Addr>),
-    /// An `ECHConfigList` (RFC 9848 §3).
+    /// An `ECHConfigList` (RFC 9848).
     Ech(&'a [u8]),
     /// At least one address (RFC 9460 §7.3).
     Ipv6Hint(Vec<Ipv6Addr>),

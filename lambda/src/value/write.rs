@@ -83,14 +83,16 @@ fn hold(rtype: Rtype, values: &[Value<'_>]) -> Result<(), ValueError> {
 
 /// Some octets, and as many as are asked for.
 fn fits(octets: &[u8], length: Option<usize>) -> bool {
-    length.map_or(!octets.is_empty(), |length| octets.len() == length)
+    !octets.is_empty() && length.is_none_or(|length| octets.len() == length)
 }
 
-/// Of SHA-1 (RFC 4034 §5.1.3), SHA-256 (RFC 4509 §2.2), SHA-384 (RFC 6605 §2).
+/// Of SHA-1 (RFC 4034 §5.1.3), SHA-256 (RFC 4509 §2.2), SHA-384 (RFC 6605 §2), and the 256 bits of both GOST R 34.11
+/// (RFC 5933, RFC 9558) and of SM3 (RFC 9563). Type 0 is reserved (RFC 3658 §2.4): no digest fits it.
 const fn ds_length(digest_type: u32) -> Option<usize> {
     match digest_type {
+        0 => Some(0),
         1 => Some(20),
-        2 => Some(32),
+        2 | 3 | 5 | 6 => Some(32),
         4 => Some(48),
         _ => None,
     }

@@ -8,6 +8,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its functions")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 use std::path::Path;
@@ -44,25 +45,36 @@ fn dnspython_reads_what_we_write() -> Result<(), StackError> {
     }))
 }
 
+/// dnspython refuses RDATA that breaks its RFC: a digest that is not as long as its type says, a tag of CAA with odd
+/// characters, a service that is not consistent. Nothing is left out of the generator for that; what it refuses we must
+/// not write either.
 #[test]
 fn we_read_what_dnspython_writes() -> Result<(), StackError> {
-    pass_over_missing(compare(readable_to_dnspython, |rtype, rdata, answer| {
-        let text = answer["text"].as_str().ok_or_else(|| format!("dnspython does not write it: {}", answer["text"]))?;
-        let read = value::from_text(rtype, &to_octal(text)).map_err(|error| format!("{text}: {error}"))?;
-        let held = value::as_held(rtype, rdata);
-        if read == *held { Ok(()) } else { Err(format!("{text}: read as {}", hex(&read))) }?;
+    let mut read = BTreeMap::new();
+    let values = |rtype| prop_oneof![rdata::held(rtype), rdata::readable(rtype)].boxed();
+    let compared = compare(values, |rtype, rdata, answer| {
+        let Some(text) = answer["text"].as_str() else {
+            let ours = value::to_text(rtype, rdata);
+            return ours.map_or(Ok(()), |ours| Err(format!("{ours}: dnspython refuses it: {}", answer["text"])));
+        };
+        *read.entry(rtype).or_insert(0_usize) += 1;
+        let again = value::from_text(rtype, &to_octal(text)).map_err(|error| format!("{text}: {error}"))?;
+        if again != *value::as_held(rtype, rdata) {
+            return Err(format!("{text}: read as {}", hex(&again)));
+        }
         same(&answer["zone_file"], rdata).map_err(|why| format!("{}: {why}", Rdata(rtype, rdata)))
-    }))
-}
-
-/// Where dnspython refuses RDATA that reads, generate other RDATA.
-fn readable_to_dnspython(rtype: Rtype) -> BoxedStrategy<Vec<u8>> {
-    rdata::readable(rtype)
+    });
+    if compared.is_ok() {
+        for rtype in HELD {
+            assert!(read.get(&rtype).is_some_and(|read| *read > RRSETS / 2), "{rtype}: {read:?}");
+        }
+    }
+    pass_over_missing(compared)
 }
 
 fn compare(
     values: impl Fn(Rtype) -> BoxedStrategy<Vec<u8>>,
-    law: impl Fn(Rtype, &[u8], &serde_json::Value) -> Result<(), String>,
+    mut law: impl FnMut(Rtype, &[u8], &serde_json::Value) -> Result<(), String>,
 ) -> Result<(), StackError> {
     let python = programs::in_venv("python3")?;
     let seed = std::env::var("SECONDARY53_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
