@@ -60,7 +60,7 @@ pub fn held(rtype: Rtype) -> BoxedStrategy<Vec<u8>> {
 }
 
 /// What can be read from text, whether or not Route 53 holds it: fields of every value, lengths that fit no digest,
-/// services in AliasMode with parameters, protocol ids with commas.
+/// services in `AliasMode` with parameters, protocol ids with commas.
 ///
 /// # Panics
 /// As [`held`].

@@ -162,10 +162,9 @@ fn kind(rtype: Rtype, index: usize, count: usize) -> Kind {
     match (rtype, index) {
         (Rtype::A, _) => Kind::AsItIs,
         (Rtype::AAAA, _) => Kind::Ipv6,
-        (Rtype::TXT | Rtype::SPF, _) | (Rtype::CAA, 1..) => Kind::String,
+        (Rtype::TXT | Rtype::SPF, _) | (Rtype::CAA, 1..) | (Rtype::NAPTR, 2..=4) => Kind::String,
         (Rtype::SOA, 0 | 1) | (Rtype::SVCB | Rtype::HTTPS, 1) => Kind::Name,
         (Rtype::SVCB | Rtype::HTTPS, 2..) => Kind::Param,
-        (Rtype::NAPTR, 2..=4) => Kind::String,
         (Rtype::DS | Rtype::TLSA, 3) | (Rtype::SSHFP, 2) => Kind::Hex,
         (Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::MX | Rtype::SRV | Rtype::NAPTR, _) if index + 1 == count => {
             Kind::Name
