@@ -31,7 +31,8 @@ pub(super) fn push_params(text: &mut String, octets: &[u8]) -> Result<(), ValueE
         // Writing to a String does not fail.
         _ = write!(text, " {name}");
         match &param {
-            Param::NoDefaultAlpn | Param::Ohttp => {}
+            // Another key has no name, and has been refused.
+            Param::NoDefaultAlpn | Param::Ohttp | Param::Other(..) => {}
             Param::Mandatory(keys) => {
                 let names: Result<Vec<_>, _> =
                     keys.iter().map(|key| key_name(*key).ok_or(ValueError::Key(*key))).collect();
@@ -53,7 +54,6 @@ pub(super) fn push_params(text: &mut String, octets: &[u8]) -> Result<(), ValueE
                     path.ok_or(ValueError::NotHeld("its dohpath is not a plain path with {?dns} (RFC 9461 §5)"))?;
                 _ = write!(text, "={path}");
             }
-            Param::Other(key, _) => return Err(ValueError::Key(*key)),
         }
     }
     Ok(())

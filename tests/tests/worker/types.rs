@@ -1,5 +1,8 @@
 //! Every type through its life, and what happens between types at one name.
 
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
 use secondary53_zone::message::Reason;
 
 use super::{ID, Row, World, held, zone};
@@ -187,6 +190,44 @@ async fn a_service_with_a_refused_key_holds_up_nothing_else() {
     world.sync(&zone(8, &records.replace("alpn=h2", "key10=x")), Reason::Notify).await;
     assert_eq!(world.hosted(), held(expected));
     assert_eq!(world.serial(), 8);
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_named_in_the_log_and_counted() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let world = World::start().await;
+    // The second one's ALPN id is `a,b`, for which Route 53's pages have no spelling.
+    let records = "odd HTTPS 1 . key65280=x\nlow TYPE65 \\# 11 0001000001000403612c62\n\
+        l TYPE29 \\# 1 00\nm TYPE29 \\# 1 00\nw A 192.0.2.1";
+    world.sync(&zone(7, records), Reason::Initial).await;
+    let text = log.text();
+    let has = |parts: &[&str]| text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
+    assert!(has(&["WARN", "left out", "odd.example.com. ", "HTTPS", "key65280"]), "{text}");
+    assert!(has(&["WARN", "left out", "low.example.com. ", "HTTPS", "escaped"]), "{text}");
+    assert!(has(&["INFO", "zone synced", "created=1", "left_out=2", "LOC:2"]), "{text}");
+}
+
+/// What was logged so far.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[tokio::test]
