@@ -20,7 +20,7 @@ pub fn held(rtype: Rtype) -> BoxedStrategy<Vec<u8>> {
             (any::<u8>(), tag, rest()).prop_map(|(flags, tag, value)| caa(flags, tag.as_bytes(), &value)).boxed()
         }
         Rtype::DS => {
-            let digest = prop_oneof![sized(1, 20), sized(2, 32), sized(4, 48), unsized_kind(7)];
+            let digest = prop_oneof![sized(1, 20), sized(2, 32), sized(4, 48), sized(5, 32), unsized_kind(7)];
             (any::<u16>(), any::<u8>(), digest)
                 .prop_map(|(tag, algorithm, digest)| parts(&[&tag.to_be_bytes(), &[algorithm], &digest]))
                 .boxed()

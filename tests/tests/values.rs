@@ -85,8 +85,12 @@ fn vec_of_choices() -> impl Strategy<Value = Vec<u8>> {
 fn respell(rtype: Rtype, text: &str, choices: &[u8]) -> String {
     let mut choices = choices.iter().copied().cycle();
     let mut choose = |of: u8| choices.next().unwrap_or_default() % of;
-    let fields = fields(text);
+    let mut fields = fields(text);
     let count = fields.len();
+    if matches!(rtype, Rtype::SVCB | Rtype::HTTPS) && choose(2) == 0 {
+        // RFC 9460 §2.1: parameters in any order.
+        fields[2..].reverse();
+    }
     let mut out = [" ", "", "\t"][usize::from(choose(3))].to_owned();
     for (index, field) in fields.iter().enumerate() {
         let blank = ["  ", " \t", " "][usize::from(choose(3))];
@@ -130,6 +134,11 @@ fn respell(rtype: Rtype, text: &str, choices: &[u8]) -> String {
             }
             Kind::Param => {
                 let quoted = field.contains('"');
+                let turned = field.strip_prefix("mandatory=").map(|keys| {
+                    let keys: Vec<_> = keys.split(',').rev().collect();
+                    format!("mandatory={}", keys.join(","))
+                });
+                let field = turned.as_deref().unwrap_or(field);
                 let field = match field.split_once('=') {
                     Some((key, value)) if !quoted && choose(2) == 0 => format!("{key}=\"{value}\""),
                     None if choose(2) == 0 => format!("{field}="),
