@@ -4,11 +4,11 @@
 //! Route 53's text looks like a zone file's and is another language: its `\ooo` is **octal** where a zone file's `\DDD` is
 //! decimal, and every name is absolute, dot or no dot.
 //!
-//! - [`write`]: narrow. One value that Route 53 refuses costs the whole request, so what its pages do not promise to take
+//! - `write`: narrow. One value that Route 53 refuses costs the whole request, so what its pages do not promise to take
 //!   is not written; it is left out, with the reason.
-//! - [`read`]: generous. What is there may have been written by a console or by another tool: quotes may be missing,
+//! - `read`: generous. What is there may have been written by a console or by another tool: quotes may be missing,
 //!   strings may touch, numbers may begin with zeros, names may be in any case.
-//! - [`svcb`]: the parameters of SVCB and HTTPS, both ways; [`name`]: names, both ways.
+//! - `svcb`: the parameters of SVCB and HTTPS, both ways; `name`: names, both ways.
 
 mod name;
 mod read;
