@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use secondary53_lambda::batch::Batches;
 use secondary53_lambda::hosted::RrsetText;
 use secondary53_lambda::plan::{Change, Plan};
-use secondary53_lambda::value;
 use secondary53_zone::zone::Zone;
 
 /// One line for each value that comes (`+`) or goes (`-`), what is left out and why, and a summary.
@@ -35,8 +34,11 @@ pub fn plan(desired: &Zone, plan: &Plan) -> String {
         _ = writeln!(out, "! {} {} is left out: {}", left.name, left.rtype, left.why);
     }
     for (rtype, records) in &plan.untranslated {
-        let why = if value::HELD.contains(rtype) { "not translated yet" } else { "Route 53 has no such type" };
-        _ = writeln!(out, "! {records} {} of type {rtype} left out: {why}", plural(*records, "record"));
+        _ = writeln!(
+            out,
+            "! {records} {} of type {rtype} left out: Route 53 has no such type",
+            plural(*records, "record")
+        );
     }
     let counts = plan.counts();
     let (zone, serial) = (desired.apex(), desired.serial());

@@ -15,9 +15,18 @@ pub(crate) fn name(text: &str) -> Name {
 
 /// A zone example.com at serial 7.
 pub(crate) fn zone_with(fill: impl FnOnce(&mut ZoneBuilder)) -> Zone {
+    zone_of("ns1.example.com. host.example.com. 7 3600 600 1209600 300", fill)
+}
+
+/// A zone of nothing but its SOA.
+pub(crate) fn with_soa(soa: &str) -> Zone {
+    zone_of(soa, |_| {})
+}
+
+fn zone_of(soa: &str, fill: impl FnOnce(&mut ZoneBuilder)) -> Zone {
     let apex = name("example.com");
     let mut builder = ZoneBuilder::new(apex.clone(), Limits::default());
-    let soa = value::from_text(Rtype::SOA, "ns1.example.com. host.example.com. 7 3600 600 1209600 300").unwrap();
+    let soa = value::from_text(Rtype::SOA, soa).unwrap();
     builder.push(apex.by_ref(), Rtype::SOA, 3600, &soa).unwrap();
     fill(&mut builder);
     builder.build().unwrap().zone
@@ -57,8 +66,18 @@ pub(crate) fn zones() -> impl Strategy<Value = Zone> {
             values(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
             values(&["10 mx1.", "10 mx2."]),
             values(&["\"a\"", "\"b\" \"c\"", "\"\\377\\\"\""]),
+            values(&["4 2 ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB", "1 9 00"]),
+            values(&["1 . alpn=\"h2\"", "2 x."]),
         )
-            .prop_map(|(a, mx, txt)| vec![(Rtype::A, a), (Rtype::MX, mx), (Rtype::TXT, txt)])
+            .prop_map(|(a, mx, txt, sshfp, https)| {
+                vec![
+                    (Rtype::A, a),
+                    (Rtype::MX, mx),
+                    (Rtype::TXT, txt),
+                    (Rtype::SSHFP, sshfp),
+                    (Rtype::HTTPS, https),
+                ]
+            })
             .boxed(),
     ];
     let nodes = proptest::collection::btree_map(0..30_u8, (node, 0..3_u32), 0..20);

@@ -17,6 +17,10 @@ use crate::batch::{MAX_RRSET_CHARACTERS, MAX_VALUE_CHARACTERS, MAX_VALUES};
 use crate::hosted::{Foreign, HostedError, HostedRrset, HostedSoa, RrsetText};
 use crate::value::{self, ValueError};
 
+/// The longest time that Route 53 takes, in an SOA as in a TTL: 31 bits (RFC 2181 §8). An SOA with a longer one would
+/// hold up the whole zone, and nobody waits that long.
+const MAX_SECONDS: u32 = i32::MAX.cast_unsigned();
+
 /// What is to be done to a hosted zone, and what is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -30,7 +34,7 @@ pub struct Plan {
     pub collisions: Vec<(Name, Rtype)>,
     /// What Route 53 cannot hold: what the hosted zone has at that name and type stays as it is.
     pub left_out: Vec<LeftOut>,
-    /// Records of types that are not translated, by type.
+    /// Records of types that Route 53 does not have, by type.
     pub untranslated: BTreeMap<Rtype, usize>,
 }
 
@@ -93,6 +97,9 @@ pub enum WhyLeftOut {
     /// CNAME at the apex.
     #[error("Route 53 has no CNAME at the apex")]
     CnameAtApex,
+    /// DS at the apex, where the parent's zone has it (RFC 4034 §5).
+    #[error("Route 53 has no DS at the apex")]
+    DsAtApex,
 }
 
 /// How much a plan would do.
@@ -221,14 +228,16 @@ fn text_of(apex: &Name, rrset: &Rrset<'_>) -> Result<RrsetText, WhyLeftOut> {
     if rtype == Rtype::CNAME && owner == apex.by_ref() {
         return Err(WhyLeftOut::CnameAtApex);
     }
-    let count = rrset.rdata().len();
-    if count > MAX_VALUES {
-        return Err(WhyLeftOut::TooManyValues(count));
+    if rtype == Rtype::DS && owner == apex.by_ref() {
+        return Err(WhyLeftOut::DsAtApex);
     }
     let mut values: Vec<String> = rrset.rdata().map(|rdata| value::to_text(rtype, rdata)).collect::<Result<_, _>>()?;
     // Names are in lower case now: of what differed in nothing else Route 53 takes one.
     let mut known = HashSet::with_capacity(values.len());
     values.retain(|value| known.insert(value.clone()));
+    if values.len() > MAX_VALUES {
+        return Err(WhyLeftOut::TooManyValues(values.len()));
+    }
     // The text is ASCII: an octet is a character.
     if let Some(long) = values.iter().map(String::len).find(|length| *length > MAX_VALUE_CHARACTERS) {
         return Err(WhyLeftOut::ValueTooLong(long));
@@ -258,7 +267,15 @@ fn is_same(hosted: &RrsetText, new: &RrsetText) -> bool {
 /// MNAME and RNAME stay Route 53's, the rest is the primary's.
 fn soa_to_be(hosted: &HostedSoa, desired: &Rrset<'_>) -> Option<RrsetText> {
     let wanted = desired.rdata().next().and_then(|rdata| Soa::from_rdata(rdata).ok())?;
-    let to_be = Soa { mname: hosted.soa.mname.clone(), rname: hosted.soa.rname.clone(), ..wanted };
+    let to_be = Soa {
+        mname: hosted.soa.mname.clone(),
+        rname: hosted.soa.rname.clone(),
+        refresh: wanted.refresh.min(MAX_SECONDS),
+        retry: wanted.retry.min(MAX_SECONDS),
+        expire: wanted.expire.min(MAX_SECONDS),
+        minimum: wanted.minimum.min(MAX_SECONDS),
+        ..wanted
+    };
     if to_be == hosted.soa && hosted.ttl == desired.ttl() {
         return None;
     }

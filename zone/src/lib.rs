@@ -1,7 +1,7 @@
 //! What crosses the queue, and the arithmetic on it. No clock, no I/O, no AWS.
 //!
 //! Read in this order:
-//! - [`name`], [`serial`], [`rrset`], [`rdata`]: the words of DNS.
+//! - [`name`], [`serial`], [`rrset`], [`rdata`], [`svcb`]: the words of DNS.
 //! - [`zone`]: a set of RRsets in canonical form, the only form there is here, and its ZONEMD digest.
 //! - [`snapshot`]: a zone as compact octets; the format is written down in `docs/snapshot-format.md`.
 //! - [`message`]: a snapshot on its way from relay to worker.
@@ -14,6 +14,7 @@ pub mod rdata;
 pub mod rrset;
 pub mod serial;
 pub mod snapshot;
+pub mod svcb;
 pub mod zone;
 
 pub use name::{Name, NameError, NameRef};

@@ -5,8 +5,12 @@
 
 use std::fmt::{self, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::rdata::{self, Field, Value};
 use crate::rrset::Rtype;
+use crate::svcb::{self, Param};
 use crate::zone::Zone;
 
 /// Shows a zone as a zone file.
@@ -49,11 +53,15 @@ impl fmt::Display for Rdata<'_> {
 
 /// `None` where only RFC 3597 is safe.
 fn text(rtype: Rtype, rdata: &[u8]) -> Option<String> {
-    // SVCB has a syntax of its own (RFC 9460 §2.1), NXT a bitmap.
-    let fields = rdata::fields(rtype).filter(|_| !matches!(rtype, Rtype::SVCB | Rtype::HTTPS | Rtype::NXT))?;
+    // NXT ends in a bitmap.
+    let fields = rdata::fields(rtype).filter(|_| rtype != Rtype::NXT)?;
     let values = rdata::values(fields, rdata).ok()?;
     let mut out = String::new();
     for (index, value) in values.iter().enumerate() {
+        if let (Rtype::SVCB | Rtype::HTTPS, Value::Rest(octets)) = (rtype, value) {
+            service_params(&mut out, octets)?;
+            continue;
+        }
         if index > 0 {
             out.push(' ');
         }
@@ -79,6 +87,48 @@ fn text(rtype: Rtype, rdata: &[u8]) -> Option<String> {
         written.ok()?;
     }
     Some(out)
+}
+
+/// RFC 9460 §2.1. Keys that are younger than that RFC go by their number, for a reader may not know their names.
+fn service_params(out: &mut String, octets: &[u8]) -> Option<()> {
+    for param in svcb::params(octets).ok()? {
+        let key = param.key();
+        match svcb::key_name(key).filter(|_| key <= 6) {
+            Some(name) => write!(out, " {name}"),
+            None => write!(out, " key{key}"),
+        }
+        .ok()?;
+        match &param {
+            Param::NoDefaultAlpn | Param::Ohttp => {}
+            Param::Mandatory(keys) => {
+                list(out, keys, |key| {
+                    svcb::key_name(*key).filter(|_| *key <= 6).map_or(format!("key{key}"), Into::into)
+                });
+            }
+            Param::Alpn(ids) => {
+                // A comma or backslash of an id is escaped for the list, and then again for the string (appendix A.1).
+                let escape =
+                    |octet: &u8| if matches!(octet, b',' | b'\\') { vec![b'\\', *octet] } else { vec![*octet] };
+                let ids: Vec<Vec<u8>> = ids.iter().map(|id| id.iter().flat_map(escape).collect()).collect();
+                out.push('=');
+                quoted(out, &ids.join(&b',')).ok()?;
+            }
+            Param::Port(port) => write!(out, "={port}").ok()?,
+            Param::Ipv4Hint(addresses) => list(out, addresses, ToString::to_string),
+            Param::Ipv6Hint(addresses) => list(out, addresses, ToString::to_string),
+            Param::Ech(configs) => write!(out, "={}", BASE64.encode(configs)).ok()?,
+            Param::DohPath(value) | Param::Other(_, value) => {
+                out.push('=');
+                quoted(out, value).ok()?;
+            }
+        }
+    }
+    Some(())
+}
+
+fn list<T>(out: &mut String, items: &[T], text: impl Fn(&T) -> String) {
+    out.push('=');
+    out.push_str(&items.iter().map(text).collect::<Vec<_>>().join(","));
 }
 
 fn quoted(out: &mut impl Write, octets: &[u8]) -> fmt::Result {
@@ -118,7 +168,18 @@ mod tests {
             (Rtype::CAA, b"\x00\x00x", "\\# 3 000078"),
             (Rtype::TXT, b"", "\\# 0"),
             (Rtype(65280), b"\x01\xff", "\\# 2 01FF"),
-            (Rtype::HTTPS, b"\x00\x01\x00", "\\# 3 000100"),
+            (Rtype::HTTPS, b"\x00\x01\x00", "1 ."),
+            (
+                Rtype::SVCB,
+                b"\0\x01\x01A\0\0\0\0\x04\0\x01\0\x07\0\x01\0\x07\x02h2\x03h,\\\0\x02\0\0\0\x03\0\x02\x01\xbb\0\x07\0\x02/q",
+                r#"1 A. mandatory=alpn,key7 alpn="h2,h\\,\\\\" no-default-alpn port=443 key7="/q""#,
+            ),
+            (
+                Rtype::HTTPS,
+                b"\0\x01\0\0\x04\0\x08\xc0\0\x02\x01\xc0\0\x02\x02\0\x05\0\x06\0\x04\xfe\x0d\0\0\0\x08\0\0\xfe\0\0\x01\"",
+                r#"1 . ipv4hint=192.0.2.1,192.0.2.2 ech=AAT+DQAA key8 key65024="\"""#,
+            ),
+            (Rtype::HTTPS, b"\0\x01\0\0\x03\0\x01\0", "\\# 8 0001000003000100"),
         ] {
             assert_eq!(Rdata(rtype, rdata).to_string(), text, "{rtype}");
         }

@@ -118,6 +118,30 @@ fn a_cname_takes_a_names_place_in_one_request() {
 }
 
 #[test]
+fn of_a_name_too_large_for_one_request_each_rrset_that_fits_stays_whole() {
+    // Six values of 3,000 characters are 18,000, and in both zones together too many.
+    let text = |mark: &str| -> Vec<String> {
+        (0..6).map(|i| [format!("\"{mark}{i}{}\"", "x".repeat(246)).as_str(); 12].join(" ")).collect()
+    };
+    let of = |mark: &str, address: &str| {
+        let texts = text(mark);
+        let texts = texts.iter().map(|value| ("big", Rtype::TXT, 300, value.as_str()));
+        zone(&texts.chain([("big", Rtype::A, 300, address)]).collect::<Vec<_>>())
+    };
+    let all = batches(&of("old", "192.0.2.1"), &of("new", "192.0.2.2"));
+    assert_eq!(all.not_atomic, [name("big.example.com")]);
+    let actions = all
+        .batches
+        .iter()
+        .map(|batch| batch.items.iter().map(|item| (item.action, item.rrset.rtype)).collect::<Vec<_>>())
+        .collect::<Vec<_>>();
+    assert_eq!(
+        actions,
+        [vec![(Delete, Rtype::A), (Create, Rtype::A), (Delete, Rtype::TXT)], vec![(Create, Rtype::TXT)],]
+    );
+}
+
+#[test]
 fn a_name_too_large_for_one_request_is_cut_by_rrset_and_said() {
     let text = |mark: &str| -> Vec<String> {
         (0..9).map(|i| [format!("\"{mark}{i}{}\"", "x".repeat(250)).as_str(); 12].join(" ")).collect()

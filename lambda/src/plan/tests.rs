@@ -130,22 +130,136 @@ fn four_hundred_values_are_held() {
 }
 
 #[test]
-fn types_that_are_not_translated_are_counted_and_left_alone() {
+fn types_that_route_53_does_not_have_are_counted_by_type() {
+    let odd =
+        [Rtype::LOC, Rtype::URI, Rtype::DNAME, Rtype::HINFO, Rtype::DNSKEY, Rtype::RRSIG, Rtype::NSEC, Rtype(65280)];
     let desired = crate::model::zone_with(|builder| {
-        for (owner, rtype) in
-            [("h.example.com", Rtype::HTTPS), ("h.example.com", Rtype(65280)), ("i.example.com", Rtype(65280))]
-        {
-            builder.push(name(owner).by_ref(), rtype, 300, b"\x00\x01\x00").unwrap();
+        for rtype in odd {
+            builder.push(name("h.example.com").by_ref(), rtype, 300, b"\x00").unwrap();
+        }
+        builder.push(name("i.example.com").by_ref(), Rtype(65280), 300, b"\x00").unwrap();
+        builder.push(name("i.example.com").by_ref(), Rtype(65280), 300, b"\x01").unwrap();
+    });
+    let plan = plan(&hosted_of(&zone(&[])), &desired);
+    let counted = odd.map(|rtype| (rtype, if rtype == Rtype(65280) { 3 } else { 1 }));
+    assert_eq!(plan.untranslated, BTreeMap::from(counted));
+    assert!(plan.is_empty() && plan.left_out.is_empty());
+}
+
+#[test]
+fn a_service_with_a_refused_key_is_left_out_whole_and_alone() {
+    let target = |key: u16| [b"\x00\x01\x01t\x00".as_slice(), &key.to_be_bytes(), b"\x00\x02\x01\xbb"].concat();
+    let desired = crate::model::zone_with(|builder| {
+        for (owner, rtype, key) in [
+            ("good", Rtype::HTTPS, 3),
+            ("mixed", Rtype::HTTPS, 3),
+            ("mixed", Rtype::HTTPS, 65280),
+            ("mixed", Rtype::SVCB, 3),
+            ("malformed", Rtype::SVCB, 4),
+        ] {
+            builder.push(name(&format!("{owner}.example.com")).by_ref(), rtype, 300, &target(key)).unwrap();
         }
     });
-    let mut hosted = hosted_of(&zone(&[]));
-    for owner in ["gone.example.com", "h.example.com"] {
-        let text = RrsetText { name: name(owner), rtype: Rtype::HTTPS, ttl: 300, values: vec!["1 .".into()] };
-        hosted.push(HostedRrset { text, foreign: None });
-    }
+    let mut hosted = hosted_of(&zone(&[("mixed", Rtype::HTTPS, 300, "1 old."), ("gone", Rtype::HTTPS, 300, "1 .")]));
+    sort_hosted(&mut hosted);
     let plan = plan(&hosted, &desired);
-    assert_eq!(plan.untranslated, BTreeMap::from([(Rtype::HTTPS, 1), (Rtype(65280), 2)]));
-    assert_eq!(plan.counts(), Counts { deleted: 1, ..Counts::default() });
+    let said: Vec<_> = plan.left_out.iter().map(|left| format!("{} {}: {}", left.name, left.rtype, left.why)).collect();
+    assert_eq!(
+        said,
+        [
+            "malformed.example.com. SVCB: the value of its parameter ipv4hint is malformed",
+            "mixed.example.com. HTTPS: Route 53 does not know its parameter key65280",
+        ]
+    );
+    // Part of an RRset says something else than the whole: what is hosted of it stays.
+    assert_eq!(plan.counts(), Counts { created: 2, changed: 0, deleted: 1 });
+}
+
+#[test]
+fn the_case_of_a_services_target_is_no_change_and_makes_no_second_value() {
+    let rdata = |target: &[u8], port: u8| [b"\x00\x01\x01", target, b"\x00\x00\x03\x00\x02\x01", &[port]].concat();
+    let desired = crate::model::zone_with(|builder| {
+        for (target, port) in [(b"T", 1), (b"t", 1), (b"T", 2)] {
+            builder.push(name("h.example.com").by_ref(), Rtype::HTTPS, 300, &rdata(target, port)).unwrap();
+        }
+    });
+    let created = plan(&hosted_of(&zone(&[])), &desired);
+    let [NameChanges { changes, .. }] = created.names.as_slice() else { panic!("{created:?}") };
+    let [Change::Create(text)] = changes.as_slice() else { panic!("{changes:?}") };
+    let mut values = text.values.clone();
+    values.sort();
+    assert_eq!(values, ["1 t. port=257", "1 t. port=258"]);
+    let mut hosted = hosted_of(&zone(&[]));
+    hosted.push(HostedRrset { text: text.clone(), foreign: None });
+    assert!(plan(&hosted, &desired).is_empty());
+    hosted.last_mut().unwrap().text.values = vec!["1 T port=\"258\"".into(), "1 t. port=0257".into()];
+    assert!(plan(&hosted, &desired).is_empty());
+    hosted.last_mut().unwrap().text.values.pop();
+    assert_eq!(plan(&hosted, &desired).counts(), Counts { changed: 1, ..Counts::default() });
+}
+
+#[test]
+fn ds_is_held_below_the_apex_and_not_at_it() {
+    let ds = format!("1 13 2 {}", "AB".repeat(32));
+    let records = [("@", Rtype::DS, 300, ds.as_str()), ("sub", Rtype::NS, 300, "ns."), ("sub", Rtype::DS, 300, &ds)];
+    let plan = plan(&hosted_of(&zone(&[])), &zone(&records));
+    let [LeftOut { name: owner, rtype: Rtype::DS, why: WhyLeftOut::DsAtApex }] = plan.left_out.as_slice() else {
+        panic!("{plan:?}")
+    };
+    assert_eq!(*owner, name("example.com"));
+    assert_eq!(plan.counts(), Counts { created: 2, ..Counts::default() });
+}
+
+#[test]
+fn a_cname_at_the_apex_is_left_out() {
+    let plan = plan(&hosted_of(&zone(&[])), &zone(&[("@", Rtype::CNAME, 300, "x.")]));
+    assert!(matches!(plan.left_out.as_slice(), [LeftOut { why: WhyLeftOut::CnameAtApex, .. }]), "{plan:?}");
+}
+
+#[test]
+fn a_value_of_just_4000_characters_is_held() {
+    // Fifteen strings of 255, with quotes and a space after each, are 3,870 characters.
+    let value = |last: usize| format!("{}\"{}\"", format!("\"{}\" ", "x".repeat(255)).repeat(15), "y".repeat(last));
+    let (held, beyond) = (value(4000 - 3870 - 2), value(4000 - 3870 - 1));
+    assert_eq!((held.len(), beyond.len()), (MAX_VALUE_CHARACTERS, MAX_VALUE_CHARACTERS + 1));
+    for rtype in [Rtype::TXT, Rtype::SPF] {
+        let plan = plan(&hosted_of(&zone(&[])), &zone(&[("a", rtype, 1, &held), ("b", rtype, 1, &beyond)]));
+        assert_eq!(plan.counts(), Counts { created: 1, ..Counts::default() });
+        let [LeftOut { why: WhyLeftOut::ValueTooLong(4001), .. }] = plan.left_out.as_slice() else {
+            panic!("{plan:?}")
+        };
+    }
+}
+
+#[test]
+fn an_rrset_of_just_32000_characters_is_held() {
+    // Each value differs in its number; eight of 4,000 characters are 32,000.
+    let value = |number: usize, last: usize| {
+        format!(
+            "\"{number}{}\" {}\"{}\"",
+            "x".repeat(254),
+            format!("\"{}\" ", "x".repeat(255)).repeat(14),
+            "y".repeat(last)
+        )
+    };
+    // A character less in one value, and a value of two beside it.
+    for (rest, left_out) in [(vec![value(7, 128)], 0), (vec![value(7, 127), "\"\"".to_owned()], 1)] {
+        let values: Vec<String> = (0..7).map(|number| value(number, 128)).chain(rest).collect();
+        assert_eq!(values.iter().map(String::len).sum::<usize>(), MAX_RRSET_CHARACTERS + left_out);
+        let records: Vec<_> = values.iter().map(|value| ("t", Rtype::TXT, 300, value.as_str())).collect();
+        let plan = plan(&hosted_of(&zone(&[])), &zone(&records));
+        assert_eq!(plan.left_out.len(), left_out, "{:?}", plan.left_out);
+        assert_eq!(plan.counts().created, 1 - left_out);
+    }
+}
+
+#[test]
+fn times_of_the_soa_beyond_31_bits_are_cut() {
+    let soa = "ns1.example.com. host.example.com. 8 4294967295 2147483648 2147483647 3000000000";
+    let desired = crate::model::with_soa(soa);
+    let plan = plan(&hosted_of(&zone(&[])), &desired);
+    let values = plan.soa.unwrap().values;
+    assert_eq!(values, ["ns1.example.com. host.example.com. 8 2147483647 2147483647 2147483647 2147483647"]);
 }
 
 #[test]

@@ -5,10 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod faults;
+mod generated;
 mod lost;
 mod mirror;
 mod proxy;
 mod refusals;
+mod scale;
+mod types;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -6,7 +6,7 @@ use secondary53_zone::message::Reason;
 use super::{ID, Row, World, client, held, message, record, zone};
 
 #[tokio::test]
-async fn every_translated_type_right_to_the_octet() {
+async fn records_stand_in_the_hosted_zone_right_to_the_octet() {
     let world = World::start().await;
     let records = r#"
         A.b       A     192.0.2.1
