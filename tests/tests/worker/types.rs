@@ -1,7 +1,8 @@
 //! Every type through its life, and what happens between types at one name.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use secondary53_zone::message::Reason;
 
@@ -194,35 +195,43 @@ async fn a_service_with_a_refused_key_holds_up_nothing_else() {
 
 #[tokio::test]
 async fn what_is_left_out_is_named_in_the_log_and_counted() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    Log::start();
     let world = World::start().await;
     // The second one's ALPN id is `a,b`, for which Route 53's pages have no spelling.
     let records = "odd HTTPS 1 . key65280=x\nlow TYPE65 \\# 11 0001000001000403612c62\n\
         l TYPE29 \\# 1 00\nm TYPE29 \\# 1 00\nw A 192.0.2.1";
     world.sync(&zone(7, records), Reason::Initial).await;
-    let text = log.text();
+    let text = Log::text();
     let has = |parts: &[&str]| text.lines().any(|line| parts.iter().all(|part| line.contains(part)));
     assert!(has(&["WARN", "left out", "odd.example.com. ", "HTTPS", "key65280"]), "{text}");
     assert!(has(&["WARN", "left out", "low.example.com. ", "HTTPS", "escaped"]), "{text}");
     assert!(has(&["INFO", "zone synced", "created=1", "left_out=2", "LOC:2"]), "{text}");
 }
 
-/// What was logged so far.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was logged on this thread, which is what this test did: a test's runtime has one thread.
+///
+/// One subscriber for the whole process, for one that comes and goes with a test can miss what another thread was the first
+/// to log.
+struct Log;
 
 impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    fn start() {
+        static STARTED: Once = Once::new();
+        STARTED.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).init());
+    }
+
+    fn text() -> String {
+        LOGGED.with_borrow(|logged| String::from_utf8(logged.clone()).unwrap())
     }
 }
 
 impl Write for Log {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(octets)
+        LOGGED.with_borrow_mut(|logged| logged.write(octets))
     }
 
     fn flush(&mut self) -> io::Result<()> {
