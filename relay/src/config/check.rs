@@ -467,7 +467,7 @@ struct Known {
     queues: Vec<String>,
 }
 
-/// Sources are compared as IPv4 where they are IPv4 in IPv6 (::ffff:0:0/96), so that is how a network of them is kept.
+/// Sources are compared as IPv4 where they are IPv4 in IPv6 (`::ffff:0:0/96`), so that is how a network of them is kept.
 fn canonical(net: IpNet) -> IpNet {
     const PREFIX: u8 = 96;
     let mapped = match net {
