@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .local/venv/bin
 
-.PHONY: help demo test lint check build release size latency setup clean
+.PHONY: help demo test lint check build release size bench latency fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,14 @@ release: ## the programs that are installed, small: target/release/{secondary53-
 
 size: release ## octets of each program
 	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
+
+bench: setup ## figures on the reference zone: plan and batches, snapshot, transfer from Knot
+	tests/setup --debian
+	cargo bench -q -p secondary53-tests --bench plan
+	python3 tests/reference_zone.py 10000 > .local/reference-10000.zone
+	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
+	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
+	cargo run -q --profile bench -p secondary53-tests --example transfer .local/reference-100000.zone example.com 20
 
 latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian

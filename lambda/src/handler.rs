@@ -70,7 +70,9 @@ impl Worker {
 
     /// The ids of the messages that must come again.
     async fn work_in_time(&self, line: Line, context: &Context) -> Vec<String> {
-        let ids: Vec<String> = line.iter().filter_map(|message| message.message_id.clone()).collect();
+        // Without an id, the empty one: it makes Lambda take the whole batch back, where to say nothing would delete the
+        // message ("Implementing partial batch responses", AWS Lambda Developer Guide).
+        let ids: Vec<String> = line.iter().map(|message| message.message_id.clone().unwrap_or_default()).collect();
         let left = context.deadline().duration_since(now()).unwrap_or_default().saturating_sub(MARGIN);
         // To stop between two requests is safe: the serial says that the zone is not complete, and the next attempt
         // compares anew.
@@ -86,17 +88,17 @@ impl Worker {
 
     async fn work(&self, line: Line) -> Result<(), Again> {
         let mut unfit = Vec::new();
-        let mut zones: Vec<(Name, Vec<(SqsMessage, Message)>)> = Vec::new();
+        let mut zones: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
         for received in line {
             match parse(&received) {
-                Ok(message) => match zones.iter_mut().find(|(zone, _)| *zone == message.zone) {
-                    Some((_, messages)) => messages.push((received, message)),
-                    None => zones.push((message.zone.clone(), vec![(received, message)])),
+                Ok(message) => match zones.iter_mut().find(|zone| is_for_the_same(&zone[0].1, &message)) {
+                    Some(messages) => messages.push((received, message)),
+                    None => zones.push(vec![(received, message)]),
                 },
                 Err(reason) => unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason }),
             }
         }
-        for (_, messages) in zones {
+        for messages in zones {
             self.work_on_zone(messages, &mut unfit).await?;
         }
         for Unfit { message, kind, reason } in unfit {
@@ -121,7 +123,8 @@ impl Worker {
         unfit: &mut Vec<Unfit>,
     ) -> Result<(), Again> {
         while let Some(newest) = newest_of(&messages) {
-            let (received, message) = messages.swap_remove(newest);
+            // Not `swap_remove`: of equals the last one counts, so the others keep their order.
+            let (received, message) = messages.remove(newest);
             let snapshot = match message.snapshot(self.limits) {
                 Ok(snapshot) => snapshot,
                 Err(error) => {
@@ -219,6 +222,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }
         | Route53Error::Answer(_)
+        | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
     }
 }
@@ -240,9 +244,15 @@ fn lines_of(messages: Vec<SqsMessage>) -> Vec<Line> {
         let (mut mine, others): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(belongs);
         mine.push(vec![message]);
         lines = others;
-        lines.push(mine.concat());
+        lines.push(mine.into_iter().flatten().collect());
     }
     lines
+}
+
+/// Whether two messages are of one zone and one hosted zone. Public and private hosted zones may share a name, and what
+/// one of them is to hold says nothing about the other.
+fn is_for_the_same(a: &Message, b: &Message) -> bool {
+    a.zone == b.zone && a.meta.hosted_zone_id == b.meta.hosted_zone_id
 }
 
 /// The one that no other is newer than; of equals, the one that came last.

@@ -7,7 +7,7 @@
 //! values, the case of a name or a trailing dot is accepted by Route 53 and not done, and would come back for ever.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use secondary53_zone::name::{Name, NameRef};
 use secondary53_zone::rrset::{Rrset, Rtype};
@@ -192,7 +192,7 @@ impl Plan {
                 }
             };
             match old {
-                Some(old) if is_same(old, rrset) => others_stay = true,
+                Some(old) if is_same(old, &new) => others_stay = true,
                 Some(old) => others.push(Change::Replace { old: old.clone(), new }),
                 None => others.push(Change::Create(new)),
             }
@@ -225,7 +225,10 @@ fn text_of(apex: &Name, rrset: &Rrset<'_>) -> Result<RrsetText, WhyLeftOut> {
     if count > MAX_VALUES {
         return Err(WhyLeftOut::TooManyValues(count));
     }
-    let values: Vec<String> = rrset.rdata().map(|rdata| value::to_text(rtype, rdata)).collect::<Result<_, _>>()?;
+    let mut values: Vec<String> = rrset.rdata().map(|rdata| value::to_text(rtype, rdata)).collect::<Result<_, _>>()?;
+    // Names are in lower case now: of what differed in nothing else Route 53 takes one.
+    let mut known = HashSet::with_capacity(values.len());
+    values.retain(|value| known.insert(value.clone()));
     // The text is ASCII: an octet is a character.
     if let Some(long) = values.iter().map(String::len).find(|length| *length > MAX_VALUE_CHARACTERS) {
         return Err(WhyLeftOut::ValueTooLong(long));
@@ -237,15 +240,19 @@ fn text_of(apex: &Name, rrset: &Rrset<'_>) -> Result<RrsetText, WhyLeftOut> {
     Ok(RrsetText { name: owner.to_name(), rtype, ttl: rrset.ttl(), values })
 }
 
-/// Whether a hosted RRset holds just what is desired, however it is spelt. A value that does not read differs.
-fn is_same(hosted: &RrsetText, desired: &Rrset<'_>) -> bool {
-    if hosted.ttl != desired.ttl() || hosted.values.len() != desired.rdata().len() {
+/// Whether a hosted RRset holds just what it is to hold, however it is spelt. A value that does not read differs.
+fn is_same(hosted: &RrsetText, new: &RrsetText) -> bool {
+    if hosted.ttl != new.ttl || hosted.values.len() != new.values.len() {
         return false;
     }
-    let read = |value: &String| value::from_text(hosted.rtype, value);
-    let Ok(mut rdata) = hosted.values.iter().map(read).collect::<Result<Vec<_>, _>>() else { return false };
-    rdata.sort_unstable();
-    rdata.iter().map(Vec::as_slice).eq(desired.rdata())
+    let read = |text: &RrsetText| {
+        let mut rdata: Vec<Vec<u8>> =
+            text.values.iter().map(|value| value::from_text(text.rtype, value)).collect::<Result<_, _>>().ok()?;
+        rdata.sort_unstable();
+        Some(rdata)
+    };
+    // Mostly they are spelt and sorted alike, and need no reading.
+    hosted.values == new.values || read(hosted).is_some_and(|rdata| Some(rdata) == read(new))
 }
 
 /// MNAME and RNAME stay Route 53's, the rest is the primary's.

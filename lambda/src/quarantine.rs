@@ -14,7 +14,7 @@ use serde::Serialize;
 
 /// The most message attributes that SQS takes (Amazon SQS Developer Guide, "Amazon SQS message quotas").
 const MAX_ATTRIBUTES: usize = 10;
-/// Octets kept of an error's text, so that the attribute stays within the room that the relay left for it.
+/// Octets kept of an error's text, as JSON has it, so that the attribute stays within the room that the relay left for it.
 const MAX_REASON: usize = 2_000;
 
 const _: () = assert!(MAX_REASON < message::QUARANTINE_OCTETS);
@@ -124,12 +124,21 @@ fn string(text: String) -> Result<MessageAttributeValue, BuildError> {
     MessageAttributeValue::builder().data_type("String").string_value(text).build()
 }
 
+/// At a character, by the octets that the text takes in JSON.
 fn cut(text: &str) -> String {
-    let mut end = MAX_REASON.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
+    let octets = |character: char| match character {
+        '"' | '\\' => 2,
+        control if control.is_control() => "\\u0000".len(),
+        other => other.len_utf8(),
+    };
+    let mut room = MAX_REASON;
+    text.chars()
+        .take_while(|character| {
+            let left = room.checked_sub(octets(*character));
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -154,9 +163,17 @@ mod tests {
     }
 
     #[test]
-    fn a_long_reason_is_cut_at_a_character() {
+    fn a_long_reason_is_cut_at_a_character_so_that_the_note_has_room() {
         assert_eq!(cut("short"), "short");
-        let long = "é".repeat(MAX_REASON);
-        assert!(cut(&long).len() <= MAX_REASON && long.starts_with(&cut(&long)));
+        for text in ["é", "\"", "\\", "\u{1}", "\n", "x"] {
+            let long = text.repeat(message::QUARANTINE_OCTETS);
+            let reason = cut(&long);
+            assert!(!reason.is_empty() && long.starts_with(&reason));
+            let message_id = "6".repeat(100);
+            let note = Note { outcome: Kind::NoHostedZone, reason, message_id: &message_id, at_ms: u64::MAX };
+            let octets = serde_json::to_string(&note).unwrap().len();
+            // What SQS counts: name, type and value.
+            assert!(attribute::QUARANTINE.len() + "String".len() + octets <= message::QUARANTINE_OCTETS, "{octets}");
+        }
     }
 }

@@ -25,6 +25,8 @@ const MAX_PAGES: u32 = 2_000;
 const MAX_ZONE_PAGES: u32 = 10;
 /// The longest comment of a change (`ChangeBatch`).
 const MAX_COMMENT: usize = 256;
+/// In the place of AWS's code, where the SDK did not take a request.
+const NOT_SENT: &str = "not sent";
 
 /// Why Route 53 did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +88,9 @@ pub enum Route53Error {
     /// The answer was not understood.
     #[error(transparent)]
     Answer(#[from] HostedError),
+    /// Every time that the zone was read, something was there that its changes did not fit.
+    #[error("someone else keeps changing the hosted zone while it is worked on; Route 53 last refused: {0}")]
+    Unsettled(String),
     /// An answer that does not end.
     #[error("Route 53's answer to {operation} does not end")]
     Endless {
@@ -97,7 +102,7 @@ pub enum Route53Error {
 impl Route53Error {
     /// Whether the same request may succeed later, with nothing changed by anyone.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Endless { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Unsettled(_) | Self::Endless { .. })
     }
 }
 
@@ -105,7 +110,8 @@ impl Route53Error {
 #[derive(Debug)]
 pub struct Route53 {
     client: Client,
-    ids: Mutex<HashMap<Name, String>>,
+    /// By name, and by the id that was asked for: hosted zones may share a name.
+    ids: Mutex<HashMap<(Name, Option<String>), String>>,
 }
 
 /// One hosted zone, and how many calls it took so far.
@@ -129,20 +135,20 @@ impl Route53 {
     /// Finds the hosted zone of a name: the one with `id` where that is given, else the only public one, else the only
     /// private one.
     pub async fn find(&self, name: &Name, id: Option<&str>) -> Result<HostedZone<'_>, Route53Error> {
-        let cached = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
-        let cached = cached.filter(|cached| id.is_none_or(|id| bare_id(id) == cached));
+        let wanted = (name.clone(), id.map(ToOwned::to_owned));
+        let cached = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted).cloned();
         let (id, calls) = match (cached, id) {
             (Some(cached), _) => (cached, 0),
             (None, Some(id)) => (self.check(name, bare_id(id)).await?, 1),
             (None, None) => self.search(name).await?,
         };
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), id.clone());
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted, id.clone());
         Ok(HostedZone { client: &self.client, id, name: name.clone(), calls })
     }
 
     /// Forgets where a zone was: it may have been deleted and made anew.
     pub fn forget(&self, name: &Name) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).retain(|(found, _), _| found != name);
     }
 
     async fn check(&self, name: &Name, id: &str) -> Result<String, Route53Error> {
@@ -267,7 +273,7 @@ fn bare_id(id: &str) -> &str {
 }
 
 fn refused(operation: &'static str, error: &BuildError) -> Route53Error {
-    Route53Error::Refused { operation, code: "not sent".to_owned(), message: error.to_string() }
+    Route53Error::Refused { operation, code: NOT_SENT.to_owned(), message: error.to_string() }
 }
 
 /// By AWS's code, never by its words.
@@ -276,6 +282,11 @@ where
     SdkError<E, R>: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let message = || error.message().unwrap_or("(no message)").to_owned();
+    if let SdkError::ConstructionFailure(_) = error {
+        // The SDK will not even send it, today or tomorrow: an empty id.
+        let message = DisplayErrorContext(error).to_string();
+        return Route53Error::Refused { operation, code: NOT_SENT.to_owned(), message };
+    }
     match error.code() {
         Some("InvalidChangeBatch") => Route53Error::InvalidChangeBatch(message()),
         Some("NoSuchHostedZone") => Route53Error::NoSuchHostedZone(id.to_owned()),

@@ -10,7 +10,6 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use secondary53_zone::zone::Limits;
 use tracing_subscriber::EnvFilter;
 
 use crate::handler::Worker;
@@ -60,6 +59,6 @@ pub async fn worker(settings: Settings) -> Worker {
     Worker {
         route53: Route53::new(aws_sdk_route53::Client::new(&aws)),
         quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
-        limits: Limits::default(),
+        limits: settings.limits,
     }
 }

@@ -9,9 +9,10 @@ use crate::hosted::{HostedRrset, HostedSoa};
 use crate::plan::Plan;
 use crate::route53::{HostedZone, Route53Error};
 
-/// How often a zone is read and compared anew because Route 53 refused a batch: someone else may have changed the zone
-/// since it was read, or a batch was applied and its answer lost.
-const ATTEMPTS: u32 = 2;
+/// How often at most a zone is read and compared anew because Route 53 refused a batch. Each time something must have
+/// changed since: someone else is at work, or a batch was applied and its answer lost. So this is a bound on the patience
+/// with others, not on the batches of a zone.
+const MAX_ATTEMPTS: u32 = 50;
 
 /// What became of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum Outcome {
     Applied {
         /// What was done; of several attempts, in the last one.
         plan: Plan,
-        /// Requests that it took.
+        /// Requests that this takes.
         batches: usize,
     },
     /// It was so already.
@@ -44,26 +45,37 @@ pub async fn sync(
             Verdict::Stale => return Ok(Outcome::Stale),
         }
     }
-    let mut attempt = 1;
-    loop {
+    let mut refused: Option<(Plan, String)> = None;
+    for _ in 0..MAX_ATTEMPTS {
         let there = hosted.list().await?;
         // Read with all the rest, so that what was compared is what was guarded.
         if guard::on_serial(&soa_of(&there)?, desired.serial(), false) == Verdict::Stale {
             return Ok(Outcome::Stale);
         }
         let plan = Plan::new(&there, desired)?;
+        match refused {
+            // Refused though done: the answer to the last batch was lost, and the SDK sent it again.
+            Some((done, _)) if plan.is_empty() => {
+                let batches = Batches::of(&done).batches.len();
+                return Ok(Outcome::Applied { plan: done, batches });
+            }
+            // Nothing has changed since, so neither would the answer: Route 53 means it.
+            Some((before, words)) if before == plan => return Err(Route53Error::InvalidChangeBatch(words)),
+            _ => {}
+        }
         if plan.is_empty() {
             return Ok(Outcome::Unchanged);
         }
         match apply(hosted, &plan, desired).await {
             Ok(batches) => return Ok(Outcome::Applied { plan, batches }),
-            Err(Route53Error::InvalidChangeBatch(words)) if attempt < ATTEMPTS => {
+            Err(Route53Error::InvalidChangeBatch(words)) => {
                 tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
-                attempt += 1;
+                refused = Some((plan, words));
             }
             Err(error) => return Err(error),
         }
     }
+    Err(Route53Error::Unsettled(refused.map(|(_, words)| words).unwrap_or_default()))
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.

@@ -35,3 +35,16 @@ pub fn zone_of(file: &ZoneFile) -> Result<Zone, NoZone> {
     }
     Ok(builder.build()?.zone)
 }
+
+/// The reference zone that figures are quoted on, as `tests/reference_zone.py` writes it.
+///
+/// # Errors
+/// Python is not there, or what it wrote is no zone.
+pub fn reference(records: usize) -> Result<Zone, Box<dyn std::error::Error>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/reference_zone.py");
+    let written = std::process::Command::new("python3").arg(script).arg(records.to_string()).output()?;
+    if !written.status.success() {
+        return Err(String::from_utf8_lossy(&written.stderr).into());
+    }
+    Ok(zone_of(&ZoneFile::parse(std::str::from_utf8(&written.stdout)?)?)?)
+}

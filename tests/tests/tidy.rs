@@ -120,3 +120,12 @@ fn no_test_waits_by_the_clock() {
     }
     none(&waits, "sleeping in a test: wait for the event");
 }
+
+#[test]
+fn the_configuration_in_the_readme_is_one() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let config = secondary53_relay::config::Config::parse(Path::new("README.md"), text).unwrap();
+    assert_eq!(config.zones.len(), 1);
+}

@@ -209,20 +209,25 @@ impl Message {
         if name.len() <= MAX_ID {
             return name;
         }
-        Sha256::digest(name).iter().fold(String::with_capacity(64), |hex, octet| hex + &format!("{octet:02x}"))
+        sha_256(&name)
     }
 
     /// The same for every relay that has the same news, so that a second relay costs no second message: SQS drops what has
     /// an id that it has seen in the last five minutes. An audit has the same id for an hour; what an operator asked for
-    /// is sent every time.
+    /// is sent every time. The same zone for another hosted zone, a public and a private one, is other news.
     pub fn deduplication_id(&self) -> String {
         const HOUR_MS: u64 = 3_600_000;
-        let (digest, at) = (self.digest, self.meta.transferred_at_ms);
+        let at = self.meta.transferred_at_ms;
+        let news = match &self.meta.hosted_zone_id {
+            None => self.digest.to_string(),
+            // Both in full would be too long.
+            Some(id) => sha_256(&format!("{} {id}", self.digest)),
+        };
         match self.reason {
-            Reason::Initial | Reason::Notify | Reason::Refresh => format!("{digest}-change"),
-            Reason::Audit => format!("{digest}-audit-{}", at / HOUR_MS),
-            Reason::Resend => format!("{digest}-resend-{at}"),
-            Reason::Replay => format!("{digest}-replay-{at}"),
+            Reason::Initial | Reason::Notify | Reason::Refresh => format!("{news}-change"),
+            Reason::Audit => format!("{news}-audit-{}", at / HOUR_MS),
+            Reason::Resend => format!("{news}-resend-{at}"),
+            Reason::Replay => format!("{news}-replay-{at}"),
         }
     }
 
@@ -247,6 +252,11 @@ impl Message {
         agree(attribute::DIGEST, &self.digest, &snapshot.digest())?;
         Ok(snapshot)
     }
+}
+
+/// In hexadecimal.
+fn sha_256(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::with_capacity(64), |hex, octet| hex + &format!("{octet:02x}"))
 }
 
 fn read<'a, T>(
@@ -356,6 +366,26 @@ mod tests {
         assert_ne!(id(Reason::Audit, 7_200_000), id(Reason::Audit, 10_800_000));
         assert_ne!(id(Reason::Notify, 1), id(Reason::Audit, 1));
         assert_ne!(id(Reason::Resend, 1), id(Reason::Resend, 2));
+    }
+
+    #[test]
+    fn the_same_news_for_another_hosted_zone_is_other_news() {
+        let id = |hosted_zone_id: Option<&str>, reason| {
+            let mut message = message("example.com");
+            message.meta.hosted_zone_id = hosted_zone_id.map(ToOwned::to_owned);
+            message.meta.transferred_at_ms = u64::MAX;
+            message.reason = reason;
+            message.deduplication_id()
+        };
+        for reason in Reason::ALL {
+            let ids = [None, Some("Z1PUBLIC"), Some("Z2PRIVATE")].map(|hosted| id(hosted, reason));
+            assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+            assert!(
+                ids.iter().all(|id| id.len() <= MAX_ID && id.bytes().all(|octet| octet.is_ascii_graphic())),
+                "{ids:?}"
+            );
+            assert_eq!(id(Some("Z1PUBLIC"), reason), ids[1]);
+        }
     }
 
     #[test]

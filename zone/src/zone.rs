@@ -416,3 +416,6 @@ impl std::str::FromStr for Digest {
         Ok(Self(digest))
     }
 }
+
+#[cfg(test)]
+mod tests;

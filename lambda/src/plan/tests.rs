@@ -44,6 +44,23 @@ fn spelling_and_order_are_no_change() {
     assert_eq!(plan(&hosted, &desired).counts(), Counts { changed: 1, ..Counts::default() });
 }
 
+/// RDATA that keeps its case (RFC 9460 §2.2), or was written by someone who did not lower it, has the text of its
+/// lower-case twin: that is no change, and no second value.
+#[test]
+fn records_that_differ_in_case_alone_are_one_value_and_no_change() {
+    let desired = crate::model::zone_with(|builder| {
+        for rdata in [b"\x00\x0a\x02MX\x00", b"\x00\x0a\x02mX\x00", b"\x00\x0b\x02mx\x00"] {
+            builder.push(name("m.example.com").by_ref(), Rtype::MX, 300, rdata).unwrap();
+        }
+    });
+    let empty = plan(&hosted_of(&zone(&[])), &desired);
+    let [NameChanges { changes, .. }] = empty.names.as_slice() else { panic!("{empty:?}") };
+    let [Change::Create(new)] = changes.as_slice() else { panic!("{changes:?}") };
+    assert_eq!(new.values, ["10 mx.", "11 mx."]);
+    let there = hosted_of(&zone(&[("m", Rtype::MX, 300, "11 MX."), ("m", Rtype::MX, 300, "10 mx.")]));
+    assert!(plan(&there, &desired).is_empty());
+}
+
 #[test]
 fn a_ttl_is_a_change_and_the_old_text_is_kept_as_it_was() {
     let mut hosted = hosted_of(&zone(&[("c", Rtype::CNAME, 300, "www.example.net.")]));

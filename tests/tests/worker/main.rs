@@ -4,15 +4,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod faults;
+mod lost;
 mod mirror;
+mod proxy;
 mod refusals;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use lambda_runtime::{Context, LambdaEvent};
+use proxy::{Fate, Proxy};
 use secondary53_lambda::handler::Worker;
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::route53::Route53;
@@ -29,9 +34,14 @@ const ID: &str = "Z1EXAMPLE";
 const INVOCATION: Duration = Duration::from_mins(5);
 
 struct World {
-    server: Server,
+    server: Arc<Server>,
     worker: Worker,
+    /// Between the two, where a test asked for it.
+    proxy: Option<(Proxy, Judgement)>,
 }
+
+/// What a proxy asks for a request's fate; a test can change its mind.
+type Judgement = Arc<Mutex<Box<dyn FnMut(&str) -> Fate + Send>>>;
 
 /// `serial` and records below `$ORIGIN example.com.`, TTL 300 where none is given.
 fn zone(serial: u32, records: &str) -> Zone {
@@ -82,14 +92,33 @@ impl World {
     }
 
     async fn with(config: Config) -> Self {
-        let server = Server::start(config).await.unwrap();
+        let server = Arc::new(Server::start(config).await.unwrap());
+        let worker = Self::worker(&server.endpoint());
+        Self { server, worker, proxy: None }
+    }
+
+    /// With a network between worker and API: `judge` takes the first line of each request.
+    async fn behind(config: Config, judge: impl FnMut(&str) -> Fate + Send + 'static) -> Self {
+        let server = Arc::new(Server::start(config).await.unwrap());
+        let judgement: Judgement = Arc::new(Mutex::new(Box::new(judge)));
+        let asked = Arc::clone(&judgement);
+        let proxy = Proxy::start(&server.endpoint(), move |line| asked.lock().unwrap()(line)).await;
+        let worker = Self::worker(&proxy.endpoint());
+        Self { server, worker, proxy: Some((proxy, judgement)) }
+    }
+
+    /// From now on the network does this.
+    fn meddle(&self, judge: impl FnMut(&str) -> Fate + Send + 'static) {
+        *self.proxy.as_ref().unwrap().1.lock().unwrap() = Box::new(judge);
+    }
+
+    fn worker(endpoint: &str) -> Worker {
         let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
-        let worker = Worker {
-            route53: Route53::new(client(&server.endpoint())),
+        Worker {
+            route53: Route53::new(client(endpoint)),
             quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
             limits: Limits::default(),
-        };
-        Self { server, worker }
+        }
     }
 
     /// The ids that must come again.

@@ -181,3 +181,58 @@ async fn what_route_53_has_no_type_for_does_not_hold_up_the_rest() {
     assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.1"])]));
     assert_eq!(world.serial(), 7);
 }
+
+#[tokio::test]
+async fn names_and_values_as_long_as_they_can_be() {
+    let world = World::start().await;
+    // With `.example.com.` and the root 255 octets, and each octet of the labels an escape of four characters.
+    let escaped = |octets: usize| "\\255".repeat(octets);
+    let owner = format!("{}.{}.{}.{}", escaped(63), escaped(63), escaped(63), escaped(49));
+    let target = format!("{}.{}.{}.{}.", escaped(63), escaped(63), escaped(63), escaped(61));
+    // Fifteen strings of 255, and one that brings quotes, blanks and all to 4,000.
+    let strings = [format!("\"{}\"", "x".repeat(255)).as_str(); 15].join(" ");
+    let exact = format!("{strings} \"{}\"", "y".repeat(4000 - strings.len() - 3));
+    assert_eq!(exact.len(), 4000);
+    let records = format!("{owner} CNAME {target}\nt TXT {exact}\nlonger TXT {}", exact.replacen("\"y", "\"yy", 1));
+    world.sync(&zone(7, &records), Reason::Initial).await;
+    let hosted = world.hosted();
+    assert_eq!(hosted.len(), 2, "{hosted:?}");
+    assert_eq!(hosted[&("t.example.com.".to_owned(), "TXT".to_owned())].1, [exact]);
+    assert_eq!(world.serial(), 7);
+    world.sync(&zone(8, ""), Reason::Notify).await;
+    assert!(world.hosted().is_empty());
+}
+
+#[tokio::test]
+async fn a_zone_with_an_odd_name_is_found() {
+    let world = World::with(Config { zones: vec![ZoneSpec::public("0/25.2.0.192.in-addr.arpa")], ..Config::default() });
+    let world = world.await;
+    let text = "$TTL 300\n@ SOA ns host 3 1 1 1 1\n1 PTR w.example.net.\n";
+    let file = secondary53_tests::primary::ZoneFile::parse_in("0/25.2.0.192.in-addr.arpa", text).unwrap();
+    world.sync(&secondary53_tests::zones::zone_of(&file).unwrap(), Reason::Initial).await;
+    assert_eq!(world.server.zones()[0].serial, 3);
+}
+
+#[tokio::test]
+async fn cnames_and_addresses_change_places_across_many_names() {
+    let world = World::start().await;
+    // One half of the names holds a CNAME to the other half; then the other way round. Three elements a name and more
+    // than one request.
+    let state = |is_cname: fn(usize) -> bool| -> String {
+        (0..900)
+            .map(|index| {
+                if is_cname(index) {
+                    format!("h{index} CNAME h{}\n", (index + 1) % 900)
+                } else {
+                    format!("h{index} A 192.0.2.1\nh{index} A 192.0.2.2\n")
+                }
+            })
+            .collect()
+    };
+    for (serial, is_cname) in
+        (7..).zip([|index| index % 2 == 0, |index| index % 2 == 1, |index| index % 3 == 0] as [fn(usize) -> bool; 3])
+    {
+        world.sync(&zone(serial, &state(is_cname)), Reason::Notify).await;
+        assert_eq!((world.hosted().len(), world.serial()), (900, serial));
+    }
+}

@@ -107,3 +107,59 @@ async fn a_hosted_zone_that_was_made_anew_is_found() {
     world.sync(&zone(9, "w A 192.0.2.2"), Reason::Notify).await;
     assert_eq!(world.server.zone(&id).unwrap().serial, 9);
 }
+
+#[tokio::test]
+async fn of_equal_serials_the_last_one_wins_also_behind_a_damaged_one() {
+    let world = World::start().await;
+    let mut damaged = record("damaged", &message(&zone(9, ""), Reason::Notify));
+    damaged["body"] = "UzUzWg==".into();
+    let first = record("first", &message(&zone(8, "w A 192.0.2.1"), Reason::Notify));
+    let last = record("last", &message(&zone(8, "w A 192.0.2.2"), Reason::Notify));
+    world.deliver(vec![damaged, first, last]).await;
+    assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.2"])]));
+}
+
+#[tokio::test]
+async fn a_message_without_an_id_makes_the_whole_event_come_again() {
+    let world = World::with(Config::default()).await;
+    let mut nameless = record("x", &message(&zone(7, ""), Reason::Initial));
+    nameless.as_object_mut().unwrap().remove("messageId");
+    // An empty identifier is how AWS is told that it must take all of the batch back.
+    assert_eq!(world.deliver(vec![nameless]).await, [""]);
+}
+
+#[tokio::test]
+async fn hosted_zones_of_one_name_are_not_taken_for_one_another() {
+    let private = ZoneSpec { private: true, ..ZoneSpec::public("example.com").with_id("ZPRIVATE") };
+    let zones = vec![ZoneSpec::public("example.com"), private];
+    let world = World::with(Config { zones, ..Config::default() }).await;
+    let id = world.server.zones().iter().find(|zone| !zone.private).unwrap().id.clone();
+    let outside = |serial, records| message(&zone(serial, records), Reason::Notify);
+    let inside = |serial, records| {
+        let mut inside = outside(serial, records);
+        inside.meta.hosted_zone_id = Some("ZPRIVATE".to_owned());
+        inside
+    };
+    let holds = |id: &str| {
+        let view = world.server.zone(id).unwrap();
+        (view.serial, view.rrset("w.example.com.", "A").map(|rrset| rrset.values.clone()))
+    };
+    // Side by side in one event: neither supersedes the other.
+    let both = vec![record("inside", &inside(9, "w A 10.0.0.1")), record("outside", &outside(8, "w A 192.0.2.1"))];
+    assert_eq!(world.deliver(both).await, Vec::<String>::new());
+    assert_eq!(holds("ZPRIVATE"), (9, Some(vec!["10.0.0.1".to_owned()])));
+    assert_eq!(holds(&id), (8, Some(vec!["192.0.2.1".to_owned()])));
+    // And one after the other: where a message named the hosted zone, the next one's is looked up all the same.
+    world.deliver(vec![record("inside", &inside(10, "w A 10.0.0.2"))]).await;
+    world.deliver(vec![record("outside", &outside(11, "w A 192.0.2.2"))]).await;
+    assert_eq!(holds("ZPRIVATE"), (10, Some(vec!["10.0.0.2".to_owned()])));
+    assert_eq!(holds(&id), (11, Some(vec!["192.0.2.2".to_owned()])));
+}
+
+#[tokio::test]
+async fn what_cannot_even_be_asked_is_not_asked_again() {
+    let world = World::start().await;
+    let name = "example.com".parse().unwrap();
+    let error = world.worker.route53.find(&name, Some("")).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+}

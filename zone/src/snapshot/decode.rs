@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{APEX_FOLLOWS, Spread, spreads};
 use super::{Form, MAX_RATIO, RATIO_ALLOWANCE, SnapshotError, section};
-use crate::name::{MAX_LABEL, Name};
+use crate::name::{MAX_LABEL, MAX_NAME, Name};
 use crate::rdata;
-use crate::zone::{Limits, Zone, ZoneBuilder};
+use crate::zone::{Limits, Zone, ZoneBuilder, ZoneError};
 
 /// Reads the length of the body and its frame, and of the body the zone.
 pub(super) fn read(octets: &[u8], limits: Limits) -> Result<Zone, SnapshotError> {
@@ -59,12 +59,16 @@ fn read_zone(contents: Reader<'_>, limits: Limits) -> Result<Zone, SnapshotError
     let mut ttls = rest.prefixed("TTLs")?;
     let mut counts = rest.prefixed("counts")?;
 
+    let (rrsets, all_forms) = all_forms(forms, &apex, limits)?;
     let mut ttl_table = Vec::new();
     while !distinct_ttls.octets.is_empty() {
+        if ttl_table.len() == rrsets {
+            return Err(SnapshotError::Corrupt("it has more distinct TTLs than RRsets"));
+        }
         ttl_table.push(distinct_ttls.number_in("a TTL is above 32 bits")?);
     }
     let mut rdata = BTreeMap::new();
-    for form in all_forms(forms)? {
+    for form in all_forms {
         let fields = rdata::fields(form.rtype()?).filter(|_| !form.is_opaque());
         rdata.insert(form, RdataColumns::read(&mut rest, spreads(fields))?);
     }
@@ -96,12 +100,19 @@ fn read_zone(contents: Reader<'_>, limits: Limits) -> Result<Zone, SnapshotError
     Ok(builder.build()?.zone)
 }
 
-fn all_forms(mut forms: Reader<'_>) -> Result<BTreeSet<Form>, SnapshotError> {
+/// How many RRsets there are, and the forms that occur.
+fn all_forms(mut forms: Reader<'_>, apex: &Name, limits: Limits) -> Result<(usize, BTreeSet<Form>), SnapshotError> {
     let mut all = BTreeSet::new();
+    let mut rrsets = 0;
     while !forms.octets.is_empty() {
+        if rrsets == limits.records {
+            // Each has a record at least.
+            return Err(ZoneError::TooManyRecords { apex: apex.clone(), limit: limits.records }.into());
+        }
         all.insert(Form(forms.number()?));
+        rrsets += 1;
     }
-    Ok(all)
+    Ok((rrsets, all))
 }
 
 struct Owners<'a> {
@@ -187,13 +198,13 @@ impl<'a> RdataColumns<'a> {
                 (Spread::Name, [names]) => write_name(names, out, apex)?,
                 (Spread::String, [lengths, octets]) => write_string(lengths, octets, out)?,
                 (Spread::Strings, [counts, lengths, octets]) => {
-                    for _ in 0..counts.number()? {
+                    for _ in 0..counts.number_in::<u16>("RDATA is too long")? {
                         write_string(lengths, octets, out)?;
                     }
                 }
                 (Spread::Rest, [lengths, octets]) => {
-                    let length = lengths.number_in("RDATA is too long")?;
-                    out.extend_from_slice(octets.take(length)?);
+                    let length: u16 = lengths.number_in("RDATA is too long")?;
+                    out.extend_from_slice(octets.take(usize::from(length))?);
                 }
                 _ => return Err(SPLIT),
             }
@@ -207,7 +218,12 @@ impl<'a> RdataColumns<'a> {
 }
 
 fn write_name(names: &mut Reader<'_>, out: &mut Vec<u8>, apex: &Name) -> Result<(), SnapshotError> {
+    let begun = out.len();
     loop {
+        // Checked while reading, so that no RDATA grows far beyond what it may be before it is refused.
+        if out.len() - begun > MAX_NAME {
+            return Err(SnapshotError::Corrupt("RDATA is too long"));
+        }
         match names.take(1)? {
             [0] => {
                 out.push(0);

@@ -164,6 +164,33 @@ fn limits_hold_while_decoding() {
     assert!(matches!(refused, Err(SnapshotError::TooLarge { .. })), "{refused:?}");
 }
 
+/// One octet of a body can stand for a TTL of four, or for an RRset's form: both are held while the records are read, so
+/// both must be within what a zone of so many records can have.
+#[test]
+fn tables_are_no_larger_than_the_zone_may_be() {
+    let body = |distinct_ttls: usize, rrsets: usize| {
+        let column = |octets: &[u8]| {
+            let mut column = Vec::new();
+            columns::push_number(&mut column, octets.len());
+            [column, octets.to_vec()].concat()
+        };
+        let mut contents = apex().as_wire().to_vec();
+        contents.extend([&b""[..]; 5].map(column).concat());
+        contents.extend(column(&vec![2; rrsets]));
+        contents.extend(column(&vec![0; distinct_ttls]));
+        contents.extend(column(b""));
+        contents.extend(column(b""));
+        let mut body = vec![1];
+        columns::push_number(&mut body, contents.len());
+        [body, contents].concat()
+    };
+    let limits = Limits { records: 1000, ..Limits::default() };
+    let decode = |distinct_ttls, rrsets| Snapshot::decode(&framed(&body(distinct_ttls, rrsets)), limits).unwrap_err();
+    assert!(matches!(decode(0, 1001), SnapshotError::Zone(ZoneError::TooManyRecords { limit: 1000, .. })));
+    assert!(matches!(decode(11, 10), SnapshotError::Corrupt("it has more distinct TTLs than RRsets")));
+    assert!(matches!(decode(10, 10), SnapshotError::CutShort(_)));
+}
+
 #[test]
 fn sections_of_unknown_kinds_are_skipped_and_a_second_zone_is_not() {
     let snapshot = small();
