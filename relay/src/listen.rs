@@ -1,16 +1,17 @@
 //! The sockets that NOTIFY comes in on: UDP and TCP, bounded in connections, octets and time.
 //!
-//! An answer over UDP leaves from the address that the system chooses. On a host with several addresses, listen on the one
-//! that the primaries send to: from 0.0.0.0 the answer may come from another, and a primary would send again.
+//! An answer over UDP leaves from the address that was asked. From 0.0.0.0 the system would choose one, and a primary that
+//! gets its answer from another address than it asked sends again.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -22,6 +23,8 @@ use crate::notify::{self, Authorised, Sources};
 #[derive(Debug)]
 pub struct Listener {
     udp: UdpSocket,
+    /// Knows how to tell the address that a datagram came to.
+    addresses: UdpSocketState,
     tcp: TcpListener,
 }
 
@@ -39,6 +42,8 @@ pub struct Ears {
 /// The longest message that is read. A NOTIFY with a SOA and a TSIG has some hundreds of octets; UDP's larger ones are cut
 /// and fail to parse.
 const MESSAGE_MAX: usize = 4096;
+/// Several datagrams of one source may be read as one (`UDP_GRO`); this is the most that it can be.
+const COALESCED: usize = 64 << 10;
 /// Connections at once from primaries.
 const CONNECTIONS: usize = 64;
 /// Connections at once from anybody else, who is only to be told so.
@@ -91,7 +96,11 @@ pub fn bind(address: SocketAddr) -> io::Result<Listener> {
         attempts -= 1;
         match socket(tcp.local_addr()?, Type::DGRAM, Protocol::UDP) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
-            udp => return Ok(Listener { udp: UdpSocket::from_std(udp?.into())?, tcp }),
+            udp => {
+                let udp = UdpSocket::from_std(udp?.into())?;
+                let addresses = UdpSocketState::new((&udp).into())?;
+                return Ok(Listener { udp, addresses, tcp });
+            }
         }
     }
 }
@@ -119,25 +128,30 @@ impl Listener {
 
     /// Hears until `tasks` is dropped.
     pub fn start(self, ears: &Ears, tasks: &mut JoinSet<()>) {
-        tasks.spawn(datagrams(self.udp, ears.clone()));
+        tasks.spawn(datagrams(self.udp, self.addresses, ears.clone()));
         tasks.spawn(connections(self.tcp, ears.clone()));
     }
 }
 
-async fn datagrams(socket: UdpSocket, ears: Ears) {
-    let mut buffer = [0; MESSAGE_MAX];
+async fn datagrams(socket: UdpSocket, addresses: UdpSocketState, ears: Ears) {
+    let mut buffer = vec![0; COALESCED];
     loop {
-        match socket.recv_from(&mut buffer).await {
-            Ok((length, source)) => {
-                if let Some(reply) = ears.hear(&buffer[..length], source, "udp").await
-                    && let Err(error) = socket.send_to(&reply, source).await
-                {
-                    tracing::debug!(%source, %error, "failed to answer");
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "failed to receive");
-                sleep(PAUSE).await;
+        let mut came = [RecvMeta::default()];
+        let read = || addresses.recv((&socket).into(), &mut [IoSliceMut::new(&mut buffer)], &mut came);
+        if let Err(error) = socket.async_io(Interest::READABLE, read).await {
+            tracing::debug!(%error, "failed to receive");
+            sleep(PAUSE).await;
+            continue;
+        }
+        let [RecvMeta { addr: source, len, stride, dst_ip, .. }] = came;
+        for datagram in buffer[..len].chunks(stride.max(1)) {
+            let message = &datagram[..datagram.len().min(MESSAGE_MAX)];
+            let Some(reply) = ears.hear(message, source, "udp").await else { continue };
+            let transmit =
+                Transmit { destination: source, ecn: None, contents: &reply, segment_size: None, src_ip: dst_ip };
+            let send = || addresses.try_send((&socket).into(), &transmit);
+            if let Err(error) = socket.async_io(Interest::WRITABLE, send).await {
+                tracing::debug!(%source, %error, "failed to answer");
             }
         }
     }

@@ -342,6 +342,15 @@ impl Check {
             return None;
         };
         let text = given.get_ref();
+        if !text.is_ascii() {
+            // It would be a name of the octets of UTF-8, which no server has (RFC 5890 §2.3.2.1).
+            self.fault(
+                given,
+                key,
+                format!("{text:?} is not ASCII: write it as DNS has it, as in xn--bcher-kva.example"),
+            );
+            return None;
+        }
         Name::parse(text)
             .map_err(|error| self.fault(given, key, format!("{text:?} is not the name of a zone: {error}")))
             .ok()

@@ -221,3 +221,10 @@ fn what_is_there_twice_and_must_not_be_is_told() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("queue.main.url: ") && told[0].ends_with("is that of queue.again already"), "{told:?}");
 }
+
+#[test]
+fn a_name_is_written_as_dns_has_it() {
+    let told = problems_with("Example.COM", "bücher.example");
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("relay.toml:7: zone.name: ") && told[0].contains("xn--"), "{told:?}");
+}

@@ -7,7 +7,7 @@ mod queues;
 mod sqs;
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use process::Place;
@@ -394,6 +394,29 @@ async fn a_turn_that_is_free_is_taken() {
     let relay = place.run().await;
     second.wait_for_axfr(1).await.unwrap();
     relay.logged(&["look failed", "zone=example.net."]).await;
+}
+
+/// A primary takes an answer only from where it sent its NOTIFY (RFC 1035 §7.3), and sends again otherwise. A relay on a
+/// host of several addresses listens on all of them by default.
+#[tokio::test]
+async fn an_answer_comes_from_the_address_that_was_asked() {
+    let (_primary, _sqs, place) = world(Config::new().zone(zone(1))).await;
+    let config = std::fs::read_to_string(place.config()).unwrap();
+    for (listen, asked) in [("0.0.0.0:0", [127, 0, 0, 9].into()), ("[::]:0", IpAddr::V6(Ipv6Addr::LOCALHOST))] {
+        std::fs::write(place.config(), config.replace("127.0.0.1:0", listen)).unwrap();
+        let relay = place.run().await;
+        let to = SocketAddr::new(asked, relay.address.port());
+        let from = if asked.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let socket = UdpSocket::bind(from).await.unwrap();
+        let message = notify(3, [0x20, 0], b"\x07example\x03com\x00\x00\x06\x00\x01");
+        socket.send_to(&message, to).await.unwrap();
+        let mut answer = [0; 512];
+        let (_, source) = timeout(PATIENCE, socket.recv_from(&mut answer)).await.unwrap().unwrap();
+        assert_eq!(source, to);
+        // ::1 is no primary here.
+        assert_eq!(answer[3], if asked.is_ipv4() { 0 } else { 5 });
+        assert!(relay.stop().await.success());
+    }
 }
 
 /// Nobody outside may fill the operator's log.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{APEX_FOLLOWS, Spread, spreads};
-use super::{Form, MAX_RATIO, RATIO_ALLOWANCE, SnapshotError, section};
+use super::{Form, SnapshotError, may_unfold_to, section};
 use crate::name::{MAX_LABEL, MAX_NAME, Name};
 use crate::rdata;
 use crate::zone::{Limits, Zone, ZoneBuilder, ZoneError};
@@ -27,7 +27,7 @@ fn unfold(octets: &[u8], limits: Limits) -> Result<Vec<u8>, SnapshotError> {
     let mut rest = Reader { octets, part: "header" };
     let stated = rest.number()?;
     let frame = rest.octets;
-    let limit = limits.octets.min(frame.len().saturating_mul(MAX_RATIO).saturating_add(RATIO_ALLOWANCE));
+    let limit = limits.octets.min(may_unfold_to(frame.len()));
     let size = usize::try_from(stated)
         .ok()
         .filter(|size| *size <= limit)

@@ -20,8 +20,8 @@ pub const MAGIC: [u8; 4] = *b"S53Z";
 /// The version that is written, and the only one that is read.
 pub const VERSION: u8 = 1;
 
-/// How many octets one octet of a frame may unfold to. The most regular zones that are of use (a `$GENERATE` of addresses)
-/// stay below a hundred; what is far beyond is meant to hurt.
+/// How many octets one octet of a frame may unfold to. The most regular zones that are of use (a `$GENERATE` of names with
+/// one address) stay at half of it; what is far beyond is meant to hurt.
 const MAX_RATIO: usize = 1_000;
 /// What a frame may unfold to whatever its size, so that the ratio does not hit tiny zones.
 const RATIO_ALLOWANCE: usize = 64 << 10;
@@ -125,6 +125,11 @@ impl Snapshot {
         }
         Ok(snapshot)
     }
+}
+
+/// What a frame of so many octets may unfold to. A reader refuses what says more, so a writer must not write it.
+const fn may_unfold_to(frame: usize) -> usize {
+    frame.saturating_mul(MAX_RATIO).saturating_add(RATIO_ALLOWANCE)
 }
 
 /// What a body is made of. A reader skips the kinds that it does not know.

@@ -217,3 +217,28 @@ fn surplus_and_versions_are_named() {
     newer[4] = 2;
     assert_eq!(decode(&newer), "the snapshot has version 2, and this program reads version 1: update it");
 }
+
+#[test]
+fn regular_zones_are_not_taken_for_bombs() {
+    // A $GENERATE of names that all have one address: nothing in it is new after the first few.
+    let mut builder = ZoneBuilder::new(apex(), Limits::default());
+    builder.push(apex().by_ref(), Rtype::SOA, 3600, &soa_rdata()).unwrap();
+    for number in 0..50_000 {
+        let owner = Name::parse(&format!("{number:06}.example.com")).unwrap();
+        builder.push(owner.by_ref(), Rtype::A, 60, &[192, 0, 2, 1]).unwrap();
+    }
+    let generated = Snapshot::new(builder.build().unwrap().zone);
+    // Some records that no resolver would ask for twice, each as large as a record can be.
+    let mut builder = ZoneBuilder::new(apex(), Limits::default());
+    builder.push(apex().by_ref(), Rtype::SOA, 3600, &soa_rdata()).unwrap();
+    for number in 0..20 {
+        let text = [&[255][..], &[b'a' + number; 255]].concat().repeat(255);
+        builder.push(apex().by_ref(), Rtype::TXT, 60, &text).unwrap();
+    }
+    let filled = Snapshot::new(builder.build().unwrap().zone);
+    for snapshot in [generated, filled] {
+        let octets = snapshot.encode().unwrap();
+        let back = Snapshot::decode(&octets, Limits::default());
+        assert_eq!(back.map_err(|error| error.to_string()), Ok(snapshot));
+    }
+}
