@@ -6,6 +6,7 @@
 
 mod faults;
 mod generated;
+mod log;
 mod lost;
 mod mirror;
 mod proxy;
@@ -20,6 +21,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use lambda_runtime::{Context, LambdaEvent};
+use log::Log;
 use proxy::{Fate, Proxy};
 use secondary53_lambda::handler::Worker;
 use secondary53_lambda::quarantine::Quarantine;
@@ -116,6 +118,7 @@ impl World {
     }
 
     fn worker(endpoint: &str) -> Worker {
+        Log::start();
         let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
         Worker {
             route53: Route53::new(client(endpoint)),

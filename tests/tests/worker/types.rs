@@ -1,11 +1,8 @@
 //! Every type through its life, and what happens between types at one name.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::sync::Once;
-
 use secondary53_zone::message::Reason;
 
+use super::log::Log;
 use super::{ID, Row, World, held, zone};
 
 /// Owner, type, and three values: as a zone file has them, and as Route 53 does.
@@ -195,7 +192,6 @@ async fn a_service_with_a_refused_key_holds_up_nothing_else() {
 
 #[tokio::test]
 async fn what_is_left_out_is_named_in_the_log_and_counted() {
-    Log::start();
     let world = World::start().await;
     // The second one's ALPN id is `a,b`, for which Route 53's pages have no spelling.
     let records = "odd HTTPS 1 . key65280=x\nlow TYPE65 \\# 11 0001000001000403612c62\n\
@@ -206,37 +202,6 @@ async fn what_is_left_out_is_named_in_the_log_and_counted() {
     assert!(has(&["WARN", "left out", "odd.example.com. ", "HTTPS", "key65280"]), "{text}");
     assert!(has(&["WARN", "left out", "low.example.com. ", "HTTPS", "escaped"]), "{text}");
     assert!(has(&["INFO", "zone synced", "created=1", "left_out=2", "LOC:2"]), "{text}");
-}
-
-thread_local! {
-    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What was logged on this thread, which is what this test did: a test's runtime has one thread.
-///
-/// One subscriber for the whole process, for one that comes and goes with a test can miss what another thread was the first
-/// to log.
-struct Log;
-
-impl Log {
-    fn start() {
-        static STARTED: Once = Once::new();
-        STARTED.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).init());
-    }
-
-    fn text() -> String {
-        LOGGED.with_borrow(|logged| String::from_utf8(logged.clone()).unwrap())
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        LOGGED.with_borrow_mut(|logged| logged.write(octets))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test]
