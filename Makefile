@@ -39,9 +39,10 @@ release: ## the programs that are installed, small: target/release/{secondary53-
 size: release ## octets of each program
 	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
 
-bench: setup ## figures on the reference zone: plan and batches, snapshot, transfer from Knot
+bench: setup ## figures on the reference zone: plan and batches, API calls, snapshot, transfer from Knot
 	tests/setup --debian
 	cargo bench -q -p secondary53-tests --bench plan
+	cargo run -q --profile bench -p secondary53-tests --example calls
 	python3 tests/reference_zone.py 10000 > .local/reference-10000.zone
 	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
 	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
@@ -51,6 +52,9 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian
 	cargo build --workspace
 	target/debug/latency
+
+fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
+	fuzz/run 600
 
 setup: ## .local/venv: the stand-ins for AWS
 	tests/setup
