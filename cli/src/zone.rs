@@ -8,6 +8,7 @@ use secondary53_lambda::hosted::{HostedError, HostedSoa};
 use secondary53_lambda::plan::Plan;
 use secondary53_lambda::route53::{HostedZone, Route53, Route53Error};
 use secondary53_lambda::{start, sync as worker};
+use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, FetchError, Limits};
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::serial::Serial;
@@ -106,7 +107,7 @@ async fn client() -> Route53 {
 }
 
 async fn compare<'a>(target: &Target, route53: &'a Route53) -> Result<Compared<'a>, CommandError> {
-    let fetched = primary::fetch(&target.zone, &[target.primary], Limits::default()).await?;
+    let fetched = primary::fetch(&target.zone, &[target.primary.into()], Limits::default(), Clock::start()).await?;
     let desired = fetched.transferred.zone;
     let mut hosted = route53.find(&target.zone, target.hosted_zone_id.as_deref()).await?;
     let there = hosted.list().await?;

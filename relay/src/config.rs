@@ -7,6 +7,7 @@
 
 mod check;
 mod file;
+mod keys;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -67,8 +68,8 @@ pub struct Limits {
 pub struct Primary {
     /// Its name here.
     pub name: String,
-    /// Where it is asked.
-    pub address: SocketAddr,
+    /// Where and how it is asked.
+    pub server: primary::Server,
     /// Where its NOTIFY may come from: the address itself, and what else is given.
     pub sources: Vec<IpNet>,
 }

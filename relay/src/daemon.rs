@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::job::{self, Delivered, Ending, Looked, Turns};
 use crate::listen::{self, Ears};
-use crate::notify::{Authorised, Sources};
+use crate::notify::{Authorised, Source, Sources};
 use crate::primary::Fetched;
 use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
 use crate::refresh::{Cause, Moment, Notified, Refresh, State, Woken};
@@ -71,6 +71,11 @@ impl Clock {
     pub fn unix_ms(self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub fn unix_s(self) -> u64 {
+        self.unix_ms() / 1_000
     }
 }
 
@@ -275,12 +280,16 @@ impl Daemon {
         heard: mpsc::Sender<(Authorised, SocketAddr)>,
         sockets: &mut JoinSet<()>,
     ) -> Result<(), DaemonError> {
+        let source = |primary: &config::Primary| {
+            Arc::new(Source { nets: primary.sources.clone(), key: primary.server.key.clone() })
+        };
+        let primaries: Vec<_> = self.config.primaries.iter().map(source).collect();
         let mut sources = Sources::default();
         for (index, zone) in self.config.zones.iter().enumerate() {
-            let nets = zone.primaries.iter().flat_map(|primary| self.config.primaries[*primary].sources.clone());
-            sources.insert(zone.name.clone(), index, nets.collect());
+            let its = zone.primaries.iter().map(|primary| Arc::clone(&primaries[*primary]));
+            sources.insert(zone.name.clone(), index, its.collect());
         }
-        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default() };
+        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default(), clock: self.clock };
         ears.refusals.start(sockets);
         for &wanted in &self.config.listen {
             let failed = |error| DaemonError::Bind(wanted, error);
@@ -360,8 +369,9 @@ impl Daemon {
                 let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
                 let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now };
                 let (config, turns, ours) = (Arc::clone(&self.config), self.turns.clone(), tracked.refresh.serial());
+                let clock = self.clock;
                 self.looks.spawn(async move {
-                    Done::Looked { zone, begun, looked: job::look(config, zone, ours, turns, turn).await }
+                    Done::Looked { zone, begun, looked: job::look(config, zone, ours, turns, turn, clock).await }
                 });
             }
         }

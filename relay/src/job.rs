@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config};
+use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError};
 use crate::queue::{self, Outgoing, PackError, SendError, Sender};
 use crate::refresh::Standing;
@@ -109,7 +110,14 @@ impl Turns {
 /// Asks the primaries of a zone in their order until one has something newer than `ours`. `turn` is one at the first.
 ///
 /// All are asked where none has: the first may lag behind the others.
-pub async fn look(config: Arc<Config>, zone: usize, ours: Option<Serial>, turns: Turns, mut turn: Turn) -> Looked {
+pub async fn look(
+    config: Arc<Config>,
+    zone: usize,
+    ours: Option<Serial>,
+    turns: Turns,
+    mut turn: Turn,
+    clock: Clock,
+) -> Looked {
     let config::Zone { name, primaries, .. } = &config.zones[zone];
     let mut tried = Vec::new();
     let mut best = None;
@@ -117,21 +125,21 @@ pub async fn look(config: Arc<Config>, zone: usize, ours: Option<Serial>, turns:
         if turn.primary.is_none() {
             turn.primary = turns.at(index).await;
         }
-        let address = config.primaries[index].address;
-        let looked = primary::look(name, ours, address, config.limits.transfer).await;
+        let server = &config.primaries[index].server;
+        let looked = primary::look(name, ours, server, config.limits.transfer, clock).await;
         // The next primary has turns of its own.
         turn.primary = None;
         turns.freed.notify_one();
         match looked {
             Ok(Look::Transferred(transferred)) => {
-                let fetched = Box::new(Fetched { primary: address, transferred });
+                let fetched = Box::new(Fetched { primary: server.address, transferred });
                 return Looked { ending: Ending::Fetched(fetched), tried, turn };
             }
             Ok(Look::NotNewer(theirs)) => {
                 let same = Standing::of(ours, theirs) == Standing::Same;
                 best = if same { Some(theirs) } else { best.or(Some(theirs)) };
             }
-            Err(error) => tried.push((address, error)),
+            Err(error) => tried.push((server.address, error)),
         }
     }
     Looked { ending: best.map_or(Ending::Nothing, Ending::NotNewer), tried, turn }

@@ -3,13 +3,13 @@
 //! Read in this order:
 //! - [`refresh`]: when to look at the primary. [`notify`]: what makes us look sooner.
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
-//!   [`wire`]: DNS messages as octets.
+//!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`config`]: what an operator says, and [`command`] how.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `wire`.
+//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `wire`, `tsig`.
 
 pub mod command;
 pub mod config;
@@ -23,4 +23,5 @@ pub mod queue;
 pub mod refresh;
 pub mod store;
 pub mod transfer;
+pub mod tsig;
 pub mod wire;

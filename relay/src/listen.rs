@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::daemon::Clock;
 use crate::notify::{self, Authorised, Sources};
 
 /// Sockets that are bound and not read yet.
@@ -37,6 +38,8 @@ pub struct Ears {
     pub heard: mpsc::Sender<(Authorised, SocketAddr)>,
     /// How much was refused.
     pub refusals: Arc<Refusals>,
+    /// For the time of signatures.
+    pub clock: Clock,
 }
 
 /// The longest message that is read. A NOTIFY with a SOA and a TSIG has some hundreds of octets; UDP's larger ones are cut
@@ -212,7 +215,7 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, ears: &Ears) -> io:
 
 impl Ears {
     async fn hear(&self, message: &[u8], source: SocketAddr, over: &'static str) -> Option<Vec<u8>> {
-        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources);
+        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources, self.clock.unix_s());
         match outcome {
             // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this
             // waits, and the primary sends it again.

@@ -8,19 +8,28 @@
 //! | anything, from a source of no zone here      | REFUSED, the header alone       |
 //! | another opcode than NOTIFY                   | NOTIMP, the header alone        |
 //! | what does not read; another QTYPE than SOA   | FORMERR, the header alone       |
+//! | a TSIG that is not the last record           | FORMERR, the question echoed    |
+//! | a signature that does not count               | NOTAUTH, BADKEY, BADSIG, BADTIME or BADTRUNC |
 //! | a zone, or a class, that is not here         | NOTAUTH, the question echoed    |
 //! | a zone of which the source is no primary     | REFUSED, the question echoed    |
+//! | unsigned, or another key than the primary's  | REFUSED, the question echoed    |
 //! | a NOTIFY from a primary of the zone          | NOERROR, AA, the question echoed |
 //!
-//! A stranger learns the same from every request, so not which zones are here. No answer is longer than its request.
+//! A stranger learns the same from every request, so not which zones are here. No answer to one is longer than its request.
+//!
+//! A key counts where its primary is and nowhere else. A signature is never left unread: a NOTIFY that is signed with what
+//! no primary at its source has as its key is answered BADKEY (RFC 8945 §5.2.1), also for a zone whose primaries have
+//! none. The answer to a good signature is signed, whatever it says.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hickory_proto::op::ResponseCode;
 use ipnet::IpNet;
 use secondary53_zone::{Name, NameRef, Rtype, Serial, Soa, rdata};
 
+use crate::tsig::{self, Key, Rejection, Signed};
 use crate::wire::{CLASS_IN, HEADER, Header, Walk, WireError};
 
 /// Opcode NOTIFY (RFC 1996 §2).
@@ -29,9 +38,18 @@ const NOTIFY: u8 = 4;
 /// Who may notify of which zone.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    zones: HashMap<Name, (usize, Vec<IpNet>)>,
+    zones: HashMap<Name, (usize, Vec<Arc<Source>>)>,
     /// Those of all zones, each once.
-    all: Vec<IpNet>,
+    all: Vec<Arc<Source>>,
+}
+
+/// Where the NOTIFY of a primary come from, and what they are signed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its addresses.
+    pub nets: Vec<IpNet>,
+    /// Its key; without one, its NOTIFY are not signed.
+    pub key: Option<Arc<Key>>,
 }
 
 /// A NOTIFY that a primary of the zone sent. Only [`hear`] makes one.
@@ -80,6 +98,15 @@ pub enum Unheard {
     /// The zone is here, and the source is a primary of another one.
     #[error("its source is no primary of zone {0}")]
     NotItsPrimary(Name),
+    /// Its signature does not count.
+    #[error(transparent)]
+    Signature(#[from] Rejection),
+    /// The primary has a key, and this is not signed.
+    #[error("it is not signed, and the primary of zone {0} at its source has a key")]
+    NotSigned(Name),
+    /// It is signed with the key of another primary at the same source.
+    #[error("it is signed with another key than that of the primary of zone {0}")]
+    OtherKey(Name),
 }
 
 /// A NOTIFY that reads, from whomever.
@@ -93,10 +120,10 @@ struct Parsed {
 
 impl Sources {
     /// Adds a zone; `index` is what [`Authorised::zone`] gives back for it.
-    pub fn insert(&mut self, zone: Name, index: usize, sources: Vec<IpNet>) {
-        for net in &sources {
-            if !self.all.contains(net) {
-                self.all.push(*net);
+    pub fn insert(&mut self, zone: Name, index: usize, sources: Vec<Arc<Source>>) {
+        for source in &sources {
+            if !self.all.contains(source) {
+                self.all.push(Arc::clone(source));
             }
         }
         self.zones.insert(zone, (index, sources));
@@ -106,7 +133,18 @@ impl Sources {
     pub fn know(&self, source: IpAddr) -> bool {
         // A socket for both families shows IPv4 sources as ::ffff:192.0.2.1.
         let source = source.to_canonical();
-        self.all.iter().any(|net| net.contains(&source))
+        self.all.iter().any(|known| known.has(source))
+    }
+
+    fn key(&self, source: IpAddr, name: &[u8], algorithm: tsig::Algorithm) -> Option<Arc<Key>> {
+        let mut keys = self.all.iter().filter(|known| known.has(source)).filter_map(|known| known.key.as_ref());
+        keys.find(|key| key.name().as_wire() == name && key.algorithm() == algorithm).cloned()
+    }
+}
+
+impl Source {
+    fn has(&self, source: IpAddr) -> bool {
+        self.nets.iter().any(|net| net.contains(&source))
     }
 }
 
@@ -122,8 +160,8 @@ impl Authorised {
     }
 }
 
-/// Reads a message from `source`, and says what goes back.
-pub fn hear(message: &[u8], source: IpAddr, sources: &Sources) -> Heard {
+/// Reads a message from `source`, and says what goes back. `now` is in seconds since 1970-01-01T00:00:00Z.
+pub fn hear(message: &[u8], source: IpAddr, sources: &Sources, now: u64) -> Heard {
     let source = source.to_canonical();
     let Ok((header, walk)) = Walk::begin(message) else {
         return Heard { reply: None, outcome: Err(Unheard::Noise) };
@@ -131,27 +169,53 @@ pub fn hear(message: &[u8], source: IpAddr, sources: &Sources) -> Heard {
     if header.is_response() {
         return Heard { reply: None, outcome: Err(Unheard::Response) };
     }
-    let refuse = |why, code, question: &[u8]| Heard { reply: Some(reply(message, code, question)), outcome: Err(why) };
     if !sources.know(source) {
-        return refuse(Unheard::Stranger, ResponseCode::Refused, &[]);
+        let reply = reply(message, ResponseCode::Refused, &[]);
+        return Heard { reply: Some(reply), outcome: Err(Unheard::Stranger) };
     }
-    if header.opcode() != NOTIFY {
-        return refuse(Unheard::Opcode(header.opcode()), ResponseCode::NotImp, &[]);
-    }
-    let parsed = match parse(header, walk) {
+    let opened = tsig::open(message, |name, algorithm| sources.key(source, name, algorithm), now);
+    let parsed = if header.opcode() == NOTIFY { parse(header, walk) } else { Err(Unheard::Opcode(header.opcode())) };
+    let parsed = match parsed {
         Ok(parsed) => parsed,
-        Err(why) => return refuse(why, ResponseCode::FormErr, &[]),
-    };
-    let Parsed { zone, class, serial, question } = parsed;
-    match sources.zones.get(&zone) {
-        Some((index, nets)) if class == CLASS_IN => {
-            if nets.iter().any(|net| net.contains(&source)) {
-                let reply = Some(reply(message, ResponseCode::NoError, &question));
-                return Heard { reply, outcome: Ok(Authorised { zone: *index, serial }) };
-            }
-            refuse(Unheard::NotItsPrimary(zone), ResponseCode::Refused, &question)
+        Err(why) => {
+            let code = if let Unheard::Opcode(_) = why { ResponseCode::NotImp } else { ResponseCode::FormErr };
+            let reply = sealed(reply(message, code, &[]), opened.ok().flatten(), now);
+            return Heard { reply: Some(reply), outcome: Err(why) };
         }
-        _ => refuse(Unheard::UnknownZone(zone), ResponseCode::NotAuth, &question),
+    };
+    let signed = match opened {
+        Ok(signed) => signed,
+        Err(rejected) => {
+            let malformed = matches!(rejected.why(), Rejection::Misfit(_));
+            let code = if malformed { ResponseCode::FormErr } else { ResponseCode::NotAuth };
+            let mut reply = reply(message, code, &parsed.question);
+            let why = rejected.seal(&mut reply);
+            return Heard { reply: Some(reply), outcome: Err(why.into()) };
+        }
+    };
+    let question = parsed.question.clone();
+    let outcome = authorise(parsed, source, signed.as_ref().map(Signed::key), sources);
+    let code = match &outcome {
+        Ok(_) => ResponseCode::NoError,
+        Err(Unheard::UnknownZone(_)) => ResponseCode::NotAuth,
+        Err(_) => ResponseCode::Refused,
+    };
+    Heard { reply: Some(sealed(reply(message, code, &question), signed, now)), outcome }
+}
+
+fn authorise(parsed: Parsed, source: IpAddr, key: Option<&Arc<Key>>, sources: &Sources) -> Result<Authorised, Unheard> {
+    let Parsed { zone, class, serial, .. } = parsed;
+    let Some((index, primaries)) = sources.zones.get(&zone).filter(|_| class == CLASS_IN) else {
+        return Err(Unheard::UnknownZone(zone));
+    };
+    let mut here = primaries.iter().filter(|primary| primary.has(source)).peekable();
+    if here.peek().is_none() {
+        return Err(Unheard::NotItsPrimary(zone));
+    }
+    match key {
+        _ if here.any(|primary| primary.key.as_ref() == key) => Ok(Authorised { zone: *index, serial }),
+        None => Err(Unheard::NotSigned(zone)),
+        Some(_) => Err(Unheard::OtherKey(zone)),
     }
 }
 
@@ -203,139 +267,12 @@ fn reply(request: &[u8], code: ResponseCode, question: &[u8]) -> Vec<u8> {
     reply
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PRIMARY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const QUESTION: &[u8] = b"\x07Example\x03com\x00\x00\x06\x00\x01";
-
-    fn sources() -> Sources {
-        let mut sources = Sources::default();
-        sources.insert("example.com".parse().unwrap(), 7, vec!["192.0.2.1/32".parse().unwrap()]);
-        sources.insert("example.net".parse().unwrap(), 8, vec!["198.51.100.0/24".parse().unwrap()]);
-        sources
+fn sealed(mut reply: Vec<u8>, signed: Option<Signed>, now: u64) -> Vec<u8> {
+    if let Some(signed) = signed {
+        signed.seal(&mut reply, now);
     }
-
-    fn message(flags: u16, counts: [u16; 4], rest: &[u8]) -> Vec<u8> {
-        let mut message = vec![0xab, 0xcd];
-        message.extend(flags.to_be_bytes());
-        message.extend(counts.iter().flat_map(|count| count.to_be_bytes()));
-        message.extend_from_slice(rest);
-        message
-    }
-
-    fn from_primary(flags: u16, counts: [u16; 4], rest: &[u8]) -> Heard {
-        hear(&message(flags, counts, rest), PRIMARY, &sources())
-    }
-
-    fn code(heard: &Heard) -> u8 {
-        heard.reply.as_ref().unwrap()[3] & 0x0f
-    }
-
-    /// As BIND sends it: opcode NOTIFY, AA, the new SOA in the answer section.
-    fn with_hint(serial: u32) -> Vec<u8> {
-        let mut rest = QUESTION.to_vec();
-        rest.extend(b"\xc0\x0c\x00\x06\x00\x01\x00\x00\x0e\x10");
-        let mut soa = b"\x02ns\xc0\x0c\x01h\xc0\x0c".to_vec();
-        soa.extend(serial.to_be_bytes());
-        soa.extend([0; 16]);
-        rest.extend(u16::try_from(soa.len()).unwrap().to_be_bytes());
-        rest.extend(soa);
-        rest
-    }
-
-    #[test]
-    fn a_primary_is_heard_and_answered_as_rfc_1996_says() {
-        let heard = from_primary(0x2400, [1, 1, 0, 0], &with_hint(2_026_112_301));
-        let authorised = heard.outcome.unwrap();
-        assert_eq!((authorised.zone(), authorised.serial()), (7, Some(Serial(2_026_112_301))));
-        // The question comes back octet for octet, in the case that it came in.
-        assert_eq!(heard.reply.unwrap(), message(0xa400, [1, 0, 0, 0], QUESTION));
-
-        let bare = from_primary(0x2000, [1, 0, 0, 0], QUESTION);
-        assert_eq!(bare.outcome.unwrap().serial(), None);
-        let mapped = "::ffff:192.0.2.1".parse().unwrap();
-        assert!(hear(&message(0x2000, [1, 0, 0, 0], QUESTION), mapped, &sources()).outcome.is_ok());
-    }
-
-    #[test]
-    fn a_stranger_learns_nothing() {
-        let stranger = "203.0.113.9".parse().unwrap();
-        for (flags, counts, rest) in [
-            (0x2000, [1, 0, 0, 0], QUESTION),
-            (0x2000, [1, 0, 0, 0], &b"\x07unknown\x00\x00\x06\x00\x01"[..]),
-            (0x2000, [1, 0, 0, 0], b"\xff"),
-            (0x0000, [0, 0, 0, 0], b""),
-        ] {
-            let heard = hear(&message(flags, counts, rest), stranger, &sources());
-            assert_eq!(heard.outcome, Err(Unheard::Stranger));
-            let reply = heard.reply.unwrap();
-            assert_eq!((reply.len(), reply[3]), (HEADER, 5));
-        }
-    }
-
-    #[test]
-    fn what_is_no_request_is_not_answered() {
-        assert_eq!(
-            from_primary(0xa000, [1, 0, 0, 0], QUESTION),
-            Heard { reply: None, outcome: Err(Unheard::Response) }
-        );
-        assert_eq!(hear(&[0; 11], PRIMARY, &sources()), Heard { reply: None, outcome: Err(Unheard::Noise) });
-    }
-
-    #[test]
-    fn the_codes_are_those_of_bind() {
-        let other_type = b"\x07example\x03com\x00\x00\x01\x00\x01";
-        let other_class = b"\x07example\x03com\x00\x00\x06\x00\x03";
-        for (flags, counts, rest, expected) in [
-            (0x0000, [1, 0, 0, 0], QUESTION, 4),
-            (0x2800, [1, 0, 0, 0], QUESTION, 4),
-            (0x2000, [0, 0, 0, 0], b"", 1),
-            (0x2000, [2, 0, 0, 0], &[QUESTION, QUESTION].concat(), 1),
-            (0x2000, [1, 0, 0, 0], &QUESTION[..QUESTION.len() - 1], 1),
-            (0x2000, [1, 0, 0, 0], &[QUESTION, b"x"].concat(), 1),
-            (0x2000, [1, 1, 0, 0], QUESTION, 1),
-            (0x2000, [1, 0, 0, 0], other_type, 1),
-            (0x2000, [1, 0, 0, 0], other_class, 9),
-            (0x2000, [1, 0, 0, 0], b"\x03www\x07example\x03com\x00\x00\x06\x00\x01", 9),
-            (0x2000, [1, 0, 0, 0], b"\x07example\x03net\x00\x00\x06\x00\x01", 5),
-        ] {
-            let heard = from_primary(flags, counts, rest);
-            assert!(heard.outcome.is_err());
-            assert_eq!(code(&heard), expected, "{:?}", heard.outcome);
-        }
-    }
-
-    #[test]
-    fn a_hint_that_does_not_read_is_no_hint() {
-        let mut rest = QUESTION.to_vec();
-        rest.extend(b"\xc0\x0c\x00\x06\x00\x01\x00\x00\x0e\x10\x00\x01\xff");
-        assert_eq!(from_primary(0x2400, [1, 1, 0, 0], &rest).outcome.unwrap().serial(), None);
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_octets_are_never_heard_and_never_amplified(
-            mut octets in proptest::collection::vec(any::<u8>(), 0..200),
-            notify in any::<bool>(),
-        ) {
-            if let Some(flags) = octets.get_mut(2).filter(|_| notify) {
-                *flags = 0x20;
-            }
-            let heard = hear(&octets, PRIMARY, &sources());
-            prop_assert!(heard.reply.is_none_or(|reply| reply.len() <= octets.len()));
-        }
-
-        #[test]
-        fn a_notify_with_an_octet_changed_does_no_harm(at in 0..60_usize, octet in any::<u8>()) {
-            let mut octets = message(0x2400, [1, 1, 0, 0], &with_hint(1));
-            let at = at % octets.len();
-            octets[at] = octet;
-            let heard = hear(&octets, PRIMARY, &sources());
-            prop_assert!(heard.reply.is_none_or(|reply| reply.len() <= octets.len()));
-        }
-    }
+    reply
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, Query};
@@ -14,8 +15,10 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::daemon::Clock;
 use crate::refresh::Standing;
 use crate::transfer::{self, Assembly, Progress, Refusal, Stray, Transferred};
+use crate::tsig::{Exchange, Fault, Key};
 use crate::wire::{CLASS_IN, Walk, WireError};
 
 /// What a zone and its transfer may come to.
@@ -33,6 +36,22 @@ impl Default for Limits {
     /// What the relay's configuration has by default.
     fn default() -> Self {
         Self { zone: ZoneLimits::default(), idle: Duration::from_secs(10), total: Duration::from_mins(10) }
+    }
+}
+
+/// Where a primary is, and how it is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it is asked.
+    pub address: SocketAddr,
+    /// What queries are signed with, and answers must be.
+    pub key: Option<Arc<Key>>,
+}
+
+impl From<SocketAddr> for Server {
+    /// One that is spoken to in plain.
+    fn from(address: SocketAddr) -> Self {
+        Self { address, key: None }
     }
 }
 
@@ -75,6 +94,14 @@ pub enum PrimaryError {
     /// The answer to the SOA query is no answer.
     #[error("the answer to the SOA query {0}")]
     Soa(SoaFault),
+    /// A message is not signed as it must be.
+    #[error("message {message} {fault}")]
+    Signature {
+        /// Which one of the answer, from 1.
+        message: usize,
+        /// What is wrong with it.
+        fault: Fault,
+    },
     /// The transfer is no zone.
     #[error("transfer refused: {0}")]
     Refused(#[from] Refusal),
@@ -108,10 +135,11 @@ pub struct FetchError {
 }
 
 /// Transfers a zone from the first of its primaries that gives it, whatever its serial.
-pub async fn fetch(zone: &Name, primaries: &[SocketAddr], limits: Limits) -> Result<Fetched, FetchError> {
+pub async fn fetch(zone: &Name, primaries: &[Server], limits: Limits, clock: Clock) -> Result<Fetched, FetchError> {
     let mut tried = Vec::new();
-    for &primary in primaries {
-        match look(zone, None, primary, limits).await {
+    for server in primaries {
+        let primary = server.address;
+        match look(zone, None, server, limits, clock).await {
             Ok(Look::Transferred(transferred)) => return Ok(Fetched { primary, transferred }),
             // Anything is newer than nothing.
             Ok(Look::NotNewer(_)) => {}
@@ -125,11 +153,12 @@ pub async fn fetch(zone: &Name, primaries: &[SocketAddr], limits: Limits) -> Res
 pub async fn look(
     zone: &Name,
     ours: Option<Serial>,
-    primary: SocketAddr,
+    server: &Server,
     limits: Limits,
+    clock: Clock,
 ) -> Result<Look, PrimaryError> {
     let assembly = timeout(limits.total, async {
-        let mut connection = Connection::open(primary, limits.idle).await?;
+        let mut connection = Connection::open(server, limits.idle, clock).await?;
         let soa = connection.soa(zone).await?;
         if Standing::of(ours, soa.serial) != Standing::Newer {
             return Ok(Err(soa.serial));
@@ -139,7 +168,7 @@ pub async fn look(
             Err(PrimaryError::HungUp(0)) => {}
             ended => return ended.map(Ok),
         }
-        Connection::open(primary, limits.idle).await?.axfr(zone, limits.zone).await.map(Ok)
+        Connection::open(server, limits.idle, clock).await?.axfr(zone, limits.zone).await.map(Ok)
     });
     match assembly.await.map_err(|_| PrimaryError::TooLong(limits.total))?? {
         Err(theirs) => Ok(Look::NotNewer(theirs)),
@@ -154,6 +183,12 @@ pub async fn look(
 /// A connection to a primary. It has one query under way at most.
 struct Connection {
     stream: BufReader<TcpStream>,
+    key: Option<Arc<Key>>,
+    /// The query under way, where it was signed.
+    exchange: Option<Exchange>,
+    /// Messages of its answer.
+    answers: usize,
+    clock: Clock,
     idle: Duration,
     /// The message at hand. A message has 65,535 octets at most (RFC 1035 §4.2.2), and so has this.
     message: Vec<u8>,
@@ -162,10 +197,13 @@ struct Connection {
 impl Connection {
     const BUFFER: usize = 64 << 10;
 
-    async fn open(primary: SocketAddr, idle: Duration) -> Result<Self, PrimaryError> {
-        let stream = timeout(idle, TcpStream::connect(primary)).await.map_err(|_| PrimaryError::Idle(idle))??;
+    async fn open(server: &Server, idle: Duration, clock: Clock) -> Result<Self, PrimaryError> {
+        let stream =
+            timeout(idle, TcpStream::connect(server.address)).await.map_err(|_| PrimaryError::Idle(idle))??;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::with_capacity(Self::BUFFER, stream), idle, message: Vec::new() })
+        let stream = BufReader::with_capacity(Self::BUFFER, stream);
+        let key = server.key.clone();
+        Ok(Self { stream, key, exchange: None, answers: 0, clock, idle, message: Vec::new() })
     }
 
     async fn soa(&mut self, zone: &Name) -> Result<Soa, PrimaryError> {
@@ -190,6 +228,7 @@ impl Connection {
                 Err(error) => return Err(error),
             }
             if assembly.message(&self.message)? == Progress::Done {
+                self.end()?;
                 break;
             }
         }
@@ -197,7 +236,11 @@ impl Connection {
     }
 
     async fn ask(&mut self, zone: &Name, rtype: RecordType) -> Result<u16, PrimaryError> {
-        let (id, query) = query(zone, rtype)?;
+        let (id, mut query) = query(zone, rtype)?;
+        self.exchange = self.key.as_ref().map(|key| Exchange::request(key, &mut query, self.clock.unix_s()));
+        self.answers = 0;
+        let length = u16::try_from(query.len()).map_err(|error| PrimaryError::Query(error.to_string()))?;
+        let query = [&length.to_be_bytes()[..], &query].concat();
         match timeout(self.idle, self.stream.write_all(&query)).await {
             Err(_) => Err(PrimaryError::Idle(self.idle)),
             // The other end is gone since the last answer: that is a connection that gave no message.
@@ -206,9 +249,9 @@ impl Connection {
         }
     }
 
-    /// Reads the next message; `false` where the connection was closed instead.
+    /// Reads the next message, and verifies it; `false` where the connection was closed instead.
     async fn read(&mut self) -> Result<bool, PrimaryError> {
-        let Self { stream, message, idle } = self;
+        let Self { stream, message, idle, .. } = self;
         let read = async {
             if stream.fill_buf().await?.is_empty() {
                 return Ok(false);
@@ -218,7 +261,19 @@ impl Connection {
             stream.read_exact(message).await?;
             Ok(true)
         };
-        timeout(*idle, read).await.map_err(|_| PrimaryError::Idle(*idle))?
+        let read = timeout(*idle, read).await.map_err(|_| PrimaryError::Idle(*idle))?;
+        self.answers += usize::from(matches!(read, Ok(true)));
+        if let (Ok(true), Some(exchange)) = (&read, &mut self.exchange) {
+            let verified = exchange.answer(&mut self.message, self.clock.unix_s());
+            verified.map_err(|fault| PrimaryError::Signature { message: self.answers, fault })?;
+        }
+        read
+    }
+
+    /// Verifies that the message at hand may be the last of its answer.
+    fn end(&self) -> Result<(), PrimaryError> {
+        let ended = self.exchange.as_ref().map_or(Ok(()), Exchange::end);
+        ended.map_err(|fault| PrimaryError::Signature { message: self.answers, fault })
     }
 }
 
@@ -229,8 +284,7 @@ fn query(zone: &Name, rtype: RecordType) -> Result<(u16, Vec<u8>), PrimaryError>
     let mut message = Message::query();
     message.add_query(Query::query(name, rtype));
     let octets = message.to_vec().map_err(failed)?;
-    let length = u16::try_from(octets.len()).map_err(|error| PrimaryError::Query(error.to_string()))?;
-    Ok((message.metadata.id, [&length.to_be_bytes()[..], &octets].concat()))
+    Ok((message.metadata.id, octets))
 }
 
 fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
@@ -284,8 +338,7 @@ mod tests {
     #[test]
     fn the_query_is_a_plain_one() {
         let (id, octets) = query(&zone(), RecordType::AXFR).unwrap();
-        let mut expected = vec![0, 29];
-        expected.extend(id.to_be_bytes());
+        let mut expected = id.to_be_bytes().to_vec();
         expected.extend(b"\0\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\xfc\0\x01");
         assert_eq!(octets, expected);
         // Names that hickory would rather not see as text go as octets.

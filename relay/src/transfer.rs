@@ -322,7 +322,7 @@ impl From<ZoneError> for Pushed {
 }
 
 /// The mnemonics of RFC 6895 §2.3.
-fn rcode(code: u8) -> String {
+pub(crate) fn rcode(code: u8) -> String {
     match code {
         1 => "FORMERR".to_owned(),
         2 => "SERVFAIL".to_owned(),

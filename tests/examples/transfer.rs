@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, Limits};
 use secondary53_tests::stack::{knot, name_server, process, programs};
 use secondary53_zone::name::Name;
@@ -36,7 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for _ in 0..runs {
         #[expect(clippy::disallowed_methods, reason = "this program is a stopwatch")]
         let began = Instant::now();
-        let fetched = primary::fetch(&Name::parse(&origin)?, &[server.address], Limits::default()).await;
+        let fetched =
+            primary::fetch(&Name::parse(&origin)?, &[server.address.into()], Limits::default(), Clock::start()).await;
         times.push(began.elapsed());
         let outcome = match fetched {
             Err(error) => error.to_string(),

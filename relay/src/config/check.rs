@@ -12,8 +12,9 @@ use secondary53_zone::{Limits as ZoneLimits, Name};
 use toml::Spanned;
 
 use super::file::{self, File, Key, Named};
+use super::keys::Keys;
 use super::{Config, Limits, Primary, Queue, Zone};
-use crate::primary;
+use crate::primary::{self, Server};
 use crate::refresh::Bounds;
 
 /// One thing that is wrong, and the octet of the text where it is.
@@ -38,7 +39,7 @@ pub(super) fn check(file: File) -> Result<Config, Vec<Fault>> {
     if check.faults.is_empty() { Ok(config) } else { Err(check.faults) }
 }
 
-struct Check {
+pub(super) struct Check {
     faults: Vec<Fault>,
 }
 
@@ -50,14 +51,12 @@ impl Check {
             self.fault(version, "version", format!("{} is not known; this relay reads version 1", version.get_ref()));
         }
         self.absent_feature("http", file.http.as_ref(), "leave it out or set it to \"\"");
-        for (name, key) in &file.key {
-            self.tsig_key(name, key);
-        }
+        let keys = self.keys(file.key);
         let limits = self.limits(file.limits);
         let timers = self.timers(file.timers);
         let listen = self.listen(file.listen);
         let queues = self.queues(file.queue);
-        let primaries = self.primaries(file.primary, &file.key);
+        let primaries = self.primaries(file.primary, &keys);
         let known = Known {
             primaries: primaries.iter().map(|primary| primary.name.clone()).collect(),
             queues: queues.iter().map(|queue| queue.name.clone()).collect(),
@@ -193,7 +192,7 @@ impl Check {
         queues
     }
 
-    fn primaries(&mut self, given: Named<file::Primary>, keys: &Named<file::TsigKey>) -> Vec<Primary> {
+    fn primaries(&mut self, given: Named<file::Primary>, keys: &Keys) -> Vec<Primary> {
         if given.is_empty() {
             self.fault_at(0, "primary", "there is none: give at least one, as [primary.main] with its address");
         }
@@ -202,12 +201,8 @@ impl Check {
             let path = |leaf: &str| format!("primary.{name}.{leaf}");
             let at = primary.span().start;
             let file::Primary { address, key, notify_from, tls, tls_name, tls_ca_file, ixfr } = primary.into_inner();
-            if let Some(key) = key.filter(|key| !key.get_ref().is_empty()) {
-                if !keys.contains_key(key.get_ref()) {
-                    self.unknown(&key, &path("key"), "key", keys.keys());
-                }
-                self.fault(&key, &path("key"), "TSIG is not supported yet; leave it out");
-            }
+            let key = key.filter(|key| !key.get_ref().is_empty());
+            let key = key.and_then(|key| self.key(&path("key"), &key, keys));
             self.absent_switch(&path("tls"), tls.as_ref());
             self.absent_feature(&path("tls_name"), tls_name.as_ref(), "leave it out or set it to \"\"");
             self.absent_feature(&path("tls_ca_file"), tls_ca_file.as_ref(), "leave it out or set it to \"\"");
@@ -220,7 +215,7 @@ impl Check {
             if let Some(address) = self.host(&path("address"), &address) {
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
                 sources.extend(nets);
-                primaries.push(Primary { name, address, sources });
+                primaries.push(Primary { name, server: Server { address, key }, sources });
             }
         }
         primaries
@@ -284,24 +279,6 @@ impl Check {
                 self.fault(pattern, key, "a pattern is empty");
             }
         }
-    }
-
-    fn tsig_key(&mut self, name: &str, key: &Spanned<file::TsigKey>) {
-        const ALGORITHMS: [&str; 5] = ["hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512"];
-        let path = format!("key.{name:?}");
-        let at = key.span().start;
-        let file::TsigKey { algorithm, secret, secret_file } = key.get_ref();
-        if let Err(error) = Name::parse(name) {
-            self.fault_at(at, &path, format!("it is not a name: {error}"));
-        }
-        if let Some(algorithm) = algorithm.as_ref().filter(|given| !ALGORITHMS.contains(&given.get_ref().as_str())) {
-            let what = format!("{:?} is none of {}", algorithm.get_ref(), ALGORITHMS.join(", "));
-            self.fault(algorithm, &format!("{path}.algorithm"), what);
-        }
-        if secret.is_some() == secret_file.is_some() {
-            self.fault_at(at, &path, "it needs one of secret and secret_file");
-        }
-        self.fault_at(at, &path, "TSIG is not supported yet; leave it out");
     }
 
     /// Names of primaries or queues. Where none are given, there must be one to choose from.
@@ -455,17 +432,23 @@ impl Check {
         }
     }
 
-    fn unknown<'a>(&mut self, given: &Spanned<String>, key: &str, kind: &str, known: impl Iterator<Item = &'a String>) {
+    pub(super) fn unknown<'a>(
+        &mut self,
+        given: &Spanned<String>,
+        key: &str,
+        kind: &str,
+        known: impl Iterator<Item = &'a String>,
+    ) {
         let known: Vec<_> = known.map(String::as_str).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         self.fault(given, key, format!("there is no {kind} {:?}; there is: {known}", given.get_ref()));
     }
 
-    fn fault<T>(&mut self, place: &Spanned<T>, key: &str, what: impl Display) {
+    pub(super) fn fault<T>(&mut self, place: &Spanned<T>, key: &str, what: impl Display) {
         self.fault_at(place.span().start, key, what);
     }
 
-    fn fault_at(&mut self, at: usize, key: &str, what: impl Display) {
+    pub(super) fn fault_at(&mut self, at: usize, key: &str, what: impl Display) {
         self.faults.push(Fault { at, key: key.to_owned(), what: what.to_string() });
     }
 }

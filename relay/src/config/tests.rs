@@ -1,4 +1,5 @@
 use super::*;
+use crate::tsig::{Algorithm, Key};
 
 const MINIMAL: &str = r#"
 [queue.main]
@@ -55,19 +56,11 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in [
-        "http",
-        "timers.audit",
-        "key.\"relay.example.\"",
-        "primary.main.key",
-        "primary.main.ixfr",
-        "zone.confirm",
-        "catalog",
-    ] {
+    for key in ["http", "timers.audit", "primary.main.ixfr", "zone.confirm", "catalog"] {
         assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
     }
-    // Nothing but that, and that a key cannot have two secrets.
-    assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("one of secret")), "{told}");
+    // Nothing but that, and the file with a secret that is nowhere.
+    assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("failed to read")), "{told}");
 }
 
 #[test]
@@ -80,7 +73,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
         (primary, "tls_name = \"ns.example\"", "tls_name = \"\""),
         (primary, "tls_ca_file = \"/ca.pem\"", "tls_ca_file = \"\""),
         (primary, "ixfr = true", "ixfr = false"),
-        (primary, "key = \"relay.example.\"", "key = \"\""),
         (zone, "strip_dnssec = true", "strip_dnssec = false"),
         (zone, "confirm = true", "confirm = false"),
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
@@ -227,4 +219,81 @@ fn a_name_is_written_as_dns_has_it() {
     let told = problems_with("Example.COM", "bücher.example");
     assert_eq!(told.len(), 1);
     assert!(told[0].starts_with("relay.toml:7: zone.name: ") && told[0].contains("xn--"), "{told:?}");
+}
+
+/// A key and what it says; it is the key of the primary.
+fn with_key(text: &str) -> String {
+    MINIMAL.replace("[[zone]]", &format!("key = \"Relay.Example\"\n[key.\"relay.example.\"]\n{text}\n[[zone]]"))
+}
+
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODw==";
+
+#[test]
+fn a_key_is_read_from_the_configuration_or_a_file_and_shown_to_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("relay.key");
+    std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+    let expected = Key::new("relay.example".parse().unwrap(), Algorithm::Sha384, &(0..16).collect::<Vec<_>>()).unwrap();
+    for secret in [format!("secret = \"{SECRET}\""), format!("secret_file = \"{}\"", path.display())] {
+        let config = parse(&with_key(&format!("algorithm = \"hmac-sha384\"\n{secret}"))).unwrap();
+        assert_eq!(config.primaries[0].server.key.as_deref(), Some(&expected));
+        let shown = format!("{config:?}");
+        assert!(shown.contains("Key(relay.example. hmac-sha384 …)") && !shown.contains("AAEC"), "{shown}");
+    }
+    for algorithm in Algorithm::ALL {
+        let text = format!("algorithm = \"{}\"\nsecret = \"{SECRET}\"", algorithm.name());
+        assert_eq!(parse(&with_key(&text)).unwrap().primaries[0].server.key.as_ref().unwrap().algorithm(), algorithm);
+    }
+    assert_eq!(parse(&MINIMAL.replace("[[zone]]", "key = \"\"\n[[zone]]")).unwrap().primaries[0].server.key, None);
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_told_by_line_and_without_the_secret() {
+    let algorithm = "algorithm = \"hmac-sha256\"";
+    for (text, line, told) in [
+        (
+            format!("{algorithm}\nsecret = \"%ECRET\""),
+            9,
+            "key.\"relay.example.\".secret: the secret is not base64: character 1 cannot be there",
+        ),
+        (
+            format!("{algorithm}\nsecret = \"U0VDUkVU\""),
+            9,
+            "key.\"relay.example.\".secret: the secret has 6 octets; less than 16",
+        ),
+        (format!("{algorithm}\nsecret = \"\""), 9, "the secret has 0 octets"),
+        (
+            format!("{algorithm}\nsecret_file = \"/nowhere/relay.key\""),
+            9,
+            "key.\"relay.example.\".secret_file: failed to read /nowhere/relay.key: No such file",
+        ),
+        (format!("{algorithm}\nsecret_file = \"/dev/zero\""), 9, "/dev/zero has more than 4096 octets"),
+        (algorithm.to_owned(), 7, "key.\"relay.example.\": it needs one of secret and secret_file"),
+        (
+            format!("secret = \"{SECRET}\""),
+            7,
+            "key.\"relay.example.\".algorithm: it is missing: one of hmac-sha1, hmac-sha224",
+        ),
+        (
+            format!("algorithm = \"hmac-md5\"\nsecret = \"{SECRET}\""),
+            8,
+            "key.\"relay.example.\".algorithm: \"hmac-md5\" is none of hmac-sha1",
+        ),
+    ] {
+        let problems = problems(&with_key(&text));
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&format!("relay.toml:{line}: ")) && problems[0].contains(told), "{problems:?}");
+        assert!(!problems[0].contains("ECRET") && !problems[0].contains("U0VD"), "{problems:?}");
+    }
+    let other = problems(
+        &with_key(&format!("{algorithm}\nsecret = \"{SECRET}\"")).replace("Relay.Example", "relay.example.com"),
+    );
+    assert_eq!(
+        other,
+        ["relay.toml:6: primary.main.key: there is no key \"relay.example.com\"; there is: relay.example."]
+    );
+    let twice = with_key(&format!(
+        "{algorithm}\nsecret = \"{SECRET}\"\n[key.\"RELAY.example\"]\n{algorithm}\nsecret = \"{SECRET}\""
+    ));
+    assert!(problems(&twice)[0].contains("the key relay.example. is there twice"));
 }

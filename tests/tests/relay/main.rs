@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use process::Place;
+use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary as fetch;
 use secondary53_tests::primary::{
     Behaviour, Config, Forgery, Packing, Primary, Rcode, Rtype, SoaBehaviour, Transport, ZoneFile,
@@ -444,10 +445,13 @@ async fn a_zone_is_fetched_in_one_shot() {
     let limits = fetch::Limits { zone: Limits::default(), idle: PATIENCE, total: PATIENCE };
     let apex = APEX.parse().unwrap();
     // The first try is refused, the second is the zone.
-    let fetched = fetch::fetch(&apex, &[primary.address(), primary.address()], limits).await.unwrap();
+    let fetched = fetch::fetch(&apex, &[primary.address().into(), primary.address().into()], limits, Clock::start())
+        .await
+        .unwrap();
     assert_eq!((fetched.transferred.zone.serial(), fetched.primary), (Serial(7), primary.address()));
     let other = "example.net".parse().unwrap();
-    let error = fetch::fetch(&other, &[primary.address()], limits).await.unwrap_err().to_string();
+    let error =
+        fetch::fetch(&other, &[primary.address().into()], limits, Clock::start()).await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("failed to transfer example.net. from {}: ", primary.address())), "{error}");
 }
 
