@@ -329,7 +329,7 @@ pub(crate) fn rcode(code: u8) -> String {
         3 => "NXDOMAIN".to_owned(),
         4 => "NOTIMP".to_owned(),
         5 => "REFUSED (does its access list allow this host the transfer?)".to_owned(),
-        9 => "NOTAUTH (does it serve this zone?)".to_owned(),
+        9 => "NOTAUTH (does it serve this zone, and without a key?)".to_owned(),
         other => format!("RCODE {other}"),
     }
 }

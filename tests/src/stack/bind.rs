@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::name_server::{Clients, NameServer, ZoneFile};
+use super::name_server::{Clients, NameServer, Security, TsigKey, ZoneFile};
 use super::process::Process;
 use super::{StackError, programs};
 
@@ -14,13 +14,26 @@ use super::{StackError, programs};
 /// # Errors
 /// [`StackError::Missing`] where it is not installed; it does not come up.
 pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<NameServer, StackError> {
+    start_with(dir, zone, notify, &Security::default()).await
+}
+
+/// The same, with keys.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    security: &Security,
+) -> Result<NameServer, StackError> {
     let (named, clients) = (programs::installed("named")?, Clients::find()?);
     let address = programs::free_address()?;
 
     let file = dir.join("zone.db");
     std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
     let config = dir.join("named.conf");
-    let text = config_text(dir, zone, address, notify);
+    let text = config_text(dir, zone, address, notify, security);
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(named);
@@ -33,12 +46,20 @@ pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<Na
 }
 
 /// notify-delay is 5 seconds by default: right for a busy server, and the longest wait of a test by far.
-fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr) -> String {
+fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr, security: &Security) -> String {
     let (dir, name) = (dir.display(), &zone.zone);
     let (ip, port) = (address.ip(), address.port());
     let (notify_ip, notify_port) = (notify.ip(), notify.port());
+    let (key, transfer, notify_key) = match &security.key {
+        None => (String::new(), ip.to_string(), String::new()),
+        Some(TsigKey { name, algorithm, secret }) => (
+            format!("key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n"),
+            format!("key \"{name}\""),
+            format!(" key \"{name}\""),
+        ),
+    };
     format!(
-        r#"options {{
+        r#"{key}options {{
     directory "{dir}";
     pid-file none;
     session-keyfile "{dir}/session.key";
@@ -46,7 +67,7 @@ fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketA
     listen-on-v6 {{ none; }};
     recursion no;
     dnssec-validation no;
-    allow-transfer {{ {ip}; }};
+    allow-transfer {{ {transfer}; }};
     notify explicit;
     notify-delay 0;
 }};
@@ -55,7 +76,7 @@ zone "{name}" {{
     type primary;
     file "zone.db";
     allow-update {{ {ip}; }};
-    also-notify {{ {notify_ip} port {notify_port}; }};
+    also-notify {{ {notify_ip} port {notify_port}{notify_key}; }};
 }};
 "#
     )

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::name_server::{Clients, NameServer, ZoneFile};
+use super::name_server::{Clients, NameServer, Security, TsigKey, ZoneFile};
 use super::process::Process;
 use super::{StackError, programs};
 
@@ -14,6 +14,19 @@ use super::{StackError, programs};
 /// # Errors
 /// [`StackError::Missing`] where it is not installed; it does not come up.
 pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<NameServer, StackError> {
+    start_with(dir, zone, notify, &Security::default()).await
+}
+
+/// The same, with keys.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    security: &Security,
+) -> Result<NameServer, StackError> {
     let (knotd, clients) = (programs::installed("knotd")?, Clients::find()?);
     let address = programs::free_address()?;
 
@@ -23,7 +36,7 @@ pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<Na
     let file = dir.join("zone.db");
     std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
     let config = dir.join("knot.conf");
-    let text = config_text(dir, zone, address, notify);
+    let text = config_text(dir, zone, address, notify, security);
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(knotd);
@@ -34,10 +47,17 @@ pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<Na
     Ok(NameServer::new(process, address, zone.zone.clone(), clients))
 }
 
-fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr) -> String {
+fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr, security: &Security) -> String {
     let (dir, name) = (dir.display(), &zone.zone);
     let (ip, port) = (address.ip(), address.port());
     let (notify_ip, notify_port) = (notify.ip(), notify.port());
+    let (key, its_key) = match &security.key {
+        None => (String::new(), String::new()),
+        Some(TsigKey { name, algorithm, secret }) => (
+            format!("key:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n"),
+            format!("    key: {name}\n"),
+        ),
+    };
     format!(
         r#"server:
     rundir: "{dir}"
@@ -50,19 +70,22 @@ log:
     any: info
 database:
     storage: "{dir}/db"
-remote:
+{key}remote:
   - id: relay
     address: {notify_ip}@{notify_port}
-acl:
+{its_key}acl:
+  - id: relay
+    address: {ip}
+{its_key}    action: transfer
   - id: loopback
     address: {ip}
-    action: [transfer, update]
+    action: update
 zone:
   - domain: {name}
     storage: "{dir}"
     file: zone.db
     notify: relay
-    acl: loopback
+    acl: [relay, loopback]
 "#
     )
 }

@@ -16,6 +16,24 @@ pub struct ZoneFile {
     pub text: String,
 }
 
+/// What a primary wants of its secondary, and does itself.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    /// What transfers and NOTIFY are signed with.
+    pub key: Option<TsigKey>,
+}
+
+/// A key of TSIG.
+#[derive(Clone, Debug)]
+pub struct TsigKey {
+    /// `relay.example.`
+    pub name: String,
+    /// `hmac-sha256`
+    pub algorithm: String,
+    /// In base64.
+    pub secret: String,
+}
+
 /// A running primary of one zone.
 #[derive(Debug)]
 pub struct NameServer {

@@ -4,6 +4,7 @@
 
 mod process;
 mod queues;
+mod signed;
 mod sqs;
 
 use std::fmt::Write as _;

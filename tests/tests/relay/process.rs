@@ -16,6 +16,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A place for a relay to run in: a configuration and a directory of state.
 pub struct Place {
     directory: TempDir,
+    listen: SocketAddr,
     sqs: SocketAddr,
 }
 
@@ -29,7 +30,12 @@ pub struct Relay {
 impl Place {
     /// One with this text after `version`, `listen` and `state_dir`.
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), sqs };
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), sqs, text)
+    }
+
+    /// The same, where the relay listens on an address that is known before.
+    pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs };
         place.reconfigure(text);
         place
     }
@@ -37,7 +43,8 @@ impl Place {
     /// Puts this text in the place of the other; the state stays.
     pub fn reconfigure(&self, text: &str) {
         let head = format!(
-            "version = 1\nlisten = [\"127.0.0.1:0\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            "version = 1\nlisten = [\"{}\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            self.listen,
             self.state().display()
         );
         std::fs::write(self.config(), head + text).unwrap();

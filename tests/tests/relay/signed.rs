@@ -1,0 +1,123 @@
+//! TSIG with real primaries: their NOTIFY, their SOA, their transfers.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use secondary53_relay::tsig::Algorithm;
+use secondary53_tests::stack::name_server::{NameServer, Security, TsigKey, ZoneFile};
+use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
+use secondary53_zone::Serial;
+use secondary53_zone::message::Reason;
+use tempfile::TempDir;
+
+use crate::process::Place;
+use crate::sqs::Sqs;
+
+const APEX: &str = "example.com";
+const KEY: &str = "relay.example.";
+/// 64 octets, as many as the longest of the algorithms gives.
+const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
+const OTHER_SECRET: &str = "AQECAwQFBgcICQoLDA0ODw==";
+/// Enough for a transfer of some ten messages.
+const HOSTS: usize = 10_000;
+
+type Started = Result<NameServer, StackError>;
+
+#[tokio::test]
+async fn a_key_is_spoken_with_bind() -> Result<(), StackError> {
+    let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
+        bind::start_with(dir, zone, notify, security).await
+    };
+    pass_over_missing(speak(start).await)
+}
+
+#[tokio::test]
+async fn a_key_is_spoken_with_knot() -> Result<(), StackError> {
+    let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
+        knot::start_with(dir, zone, notify, security).await
+    };
+    pass_over_missing(speak(start).await)
+}
+
+fn zone() -> ZoneFile {
+    let mut text = format!("$ORIGIN {APEX}.\n$TTL 300\n@ SOA ns host 1 3600 1 86400 60\n@ NS ns\nns A 192.0.2.1\n");
+    for host in 0..HOSTS {
+        writeln!(text, "host{host} A 10.0.{}.{}", host / 250, host % 250).unwrap();
+    }
+    ZoneFile { zone: APEX.to_owned(), text }
+}
+
+fn with_key(algorithm: Algorithm) -> Security {
+    let key = TsigKey { name: KEY.to_owned(), algorithm: algorithm.name().to_owned(), secret: SECRET.to_owned() };
+    Security { key: Some(key) }
+}
+
+/// What the relay is told: its only primary, and the keys.
+fn text(primary: SocketAddr, key: Option<(&str, Algorithm, &str)>) -> String {
+    let (its, keys) = key.map_or_else(Default::default, |(name, algorithm, secret)| {
+        let keys = format!("[key.\"{name}\"]\nalgorithm = \"{}\"\nsecret = \"{secret}\"\n", algorithm.name());
+        (format!("key = \"{name}\"\n"), keys)
+    });
+    let queue = "url = \"http://127.0.0.1/000000000000/main.fifo\"\nregion = \"eu-west-1\"";
+    let timers = "[timers]\nretry_min = \"1s\"";
+    format!(
+        "[queue.main]\n{queue}\n{timers}\n{keys}[primary.main]\naddress = \"{primary}\"\n{its}[[zone]]\nname = \"{APEX}\"\n"
+    )
+}
+
+async fn speak(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started) -> Result<(), StackError> {
+    for algorithm in Algorithm::ALL {
+        let (dir, sqs, listen) = (TempDir::new().unwrap(), Sqs::start().await, programs::free_address()?);
+        let server = start(dir.path(), &zone(), listen, &with_key(algorithm)).await?;
+        let place = Place::at(listen, sqs.address, &text(server.address, Some((KEY, algorithm, SECRET))));
+        let relay = place.run().await;
+        let first = sqs.wait_for(1).await.remove(0);
+        assert_eq!((first.message.serial, first.snapshot().zone().record_count()), (Serial(1), HOSTS + 3));
+        server.update(&["add new.example.com. 60 A 192.0.2.9"]).await?;
+        let second = sqs.wait_for(2).await.remove(1);
+        assert_eq!((second.message.serial, second.message.reason), (Serial(2), Reason::Notify));
+        assert_eq!(second.snapshot().zone().record_count(), HOSTS + 4);
+        let log = relay.log();
+        assert!(!log.contains("refused") && !log.contains("failed"), "{log}");
+        let last_words = server.process.log_text().to_ascii_lowercase();
+        assert!(!last_words.contains("tsig") || !last_words.contains("fail"), "{last_words}");
+        assert!(relay.stop().await.success());
+    }
+    refuse(start).await
+}
+
+/// What is not signed as it must be is refused by the side that sees it, and both say why.
+async fn refuse(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started) -> Result<(), StackError> {
+    let (dir, sqs, listen) = (TempDir::new().unwrap(), Sqs::start().await, programs::free_address()?);
+    let server = start(dir.path(), &zone(), listen, &with_key(Algorithm::Sha256)).await?;
+    let place = Place::at(listen, sqs.address, &text(server.address, None));
+    for (key, told) in [
+        (None, "transfer refused: message 1 says "),
+        (
+            Some(("relay.example.", Algorithm::Sha256, OTHER_SECRET)),
+            "message 1 says BADSIG: the primary has another secret",
+        ),
+        (
+            Some(("relay.example.", Algorithm::Sha512, SECRET)),
+            "message 1 says BADKEY: the primary does not know the key",
+        ),
+        (
+            Some(("other.example.", Algorithm::Sha256, SECRET)),
+            "message 1 says BADKEY: the primary does not know the key",
+        ),
+    ] {
+        place.reconfigure(&text(server.address, key));
+        let (good, log) = place.once().await;
+        assert!(!good && log.contains(told), "{told}\n{log}");
+        assert!(!log.contains("AQEC") && !log.contains("AAEC"), "{log}");
+    }
+    // The last of them runs; the primary's NOTIFY comes with the key that it does not know.
+    let relay = place.run().await;
+    server.update(&["add new.example.com. 60 A 192.0.2.9"]).await?;
+    let why = "it is signed with the key relay.example. (hmac-sha256), which is not the key of a primary at its source";
+    relay.logged(&["NOTIFY refused", why]).await;
+    assert!(relay.stop().await.success());
+    assert!(sqs.accepted().is_empty());
+    Ok(())
+}
