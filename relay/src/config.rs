@@ -8,6 +8,7 @@
 mod check;
 mod file;
 mod keys;
+mod tls;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -3,7 +3,8 @@
 //! Read in this order:
 //! - [`refresh`]: when to look at the primary. [`notify`]: what makes us look sooner.
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
-//!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures.
+//!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures. [`tls`]: what
+//!   they may go through.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`config`]: what an operator says, and [`command`] how.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
@@ -22,6 +23,7 @@ pub mod primary;
 pub mod queue;
 pub mod refresh;
 pub mod store;
+pub mod tls;
 pub mod transfer;
 pub mod tsig;
 pub mod wire;

@@ -11,12 +11,13 @@ use std::time::Duration;
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name as QueryName, RecordType};
 use secondary53_zone::{Limits as ZoneLimits, Name, Rtype, Serial, Soa, rdata};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::daemon::Clock;
 use crate::refresh::Standing;
+use crate::tls::{Tls, TlsError};
 use crate::transfer::{self, Assembly, Progress, Refusal, Stray, Transferred};
 use crate::tsig::{Exchange, Fault, Key};
 use crate::wire::{CLASS_IN, Walk, WireError};
@@ -46,12 +47,14 @@ pub struct Server {
     pub address: SocketAddr,
     /// What queries are signed with, and answers must be.
     pub key: Option<Arc<Key>>,
+    /// What the connection goes through, and what the certificate must show.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl From<SocketAddr> for Server {
     /// One that is spoken to in plain.
     fn from(address: SocketAddr) -> Self {
-        Self { address, key: None }
+        Self { address, key: None, tls: None }
     }
 }
 
@@ -79,6 +82,9 @@ pub enum PrimaryError {
     /// The connection could not be made, or broke.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The primary could not be known for what it is.
+    #[error("TLS failed: {0}")]
+    Tls(#[from] TlsError),
     /// Nothing came for too long.
     #[error("nothing came for {}", humantime::format_duration(*.0))]
     Idle(Duration),
@@ -180,9 +186,14 @@ pub async fn look(
     }
 }
 
+/// What messages go over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
 /// A connection to a primary. It has one query under way at most.
 struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
     key: Option<Arc<Key>>,
     /// The query under way, where it was signed.
     exchange: Option<Exchange>,
@@ -201,6 +212,10 @@ impl Connection {
         let stream =
             timeout(idle, TcpStream::connect(server.address)).await.map_err(|_| PrimaryError::Idle(idle))??;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Stream> = match &server.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(timeout(idle, tls.connect(stream)).await.map_err(|_| PrimaryError::Idle(idle))??),
+        };
         let stream = BufReader::with_capacity(Self::BUFFER, stream);
         let key = server.key.clone();
         Ok(Self { stream, key, exchange: None, answers: 0, clock, idle, message: Vec::new() })
@@ -241,7 +256,12 @@ impl Connection {
         self.answers = 0;
         let length = u16::try_from(query.len()).map_err(|error| PrimaryError::Query(error.to_string()))?;
         let query = [&length.to_be_bytes()[..], &query].concat();
-        match timeout(self.idle, self.stream.write_all(&query)).await {
+        let write = async {
+            self.stream.write_all(&query).await?;
+            // TLS keeps what it has not sent yet.
+            self.stream.flush().await
+        };
+        match timeout(self.idle, write).await {
             Err(_) => Err(PrimaryError::Idle(self.idle)),
             // The other end is gone since the last answer: that is a connection that gave no message.
             Ok(Err(error)) if error.kind() == ErrorKind::BrokenPipe => Err(PrimaryError::HungUp(0)),
@@ -253,9 +273,12 @@ impl Connection {
     async fn read(&mut self) -> Result<bool, PrimaryError> {
         let Self { stream, message, idle, .. } = self;
         let read = async {
-            if stream.fill_buf().await?.is_empty() {
-                return Ok(false);
-            }
+            match stream.fill_buf().await {
+                Ok([]) => return Ok(false),
+                // TLS that ends without saying so: what is missing is seen by what has come.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(false),
+                begun => begun?,
+            };
             let length = stream.read_u16().await?;
             message.resize(length.into(), 0);
             stream.read_exact(message).await?;

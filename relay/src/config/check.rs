@@ -13,9 +13,11 @@ use toml::Spanned;
 
 use super::file::{self, File, Key, Named};
 use super::keys::Keys;
+use super::tls::Given;
 use super::{Config, Limits, Primary, Queue, Zone};
 use crate::primary::{self, Server};
 use crate::refresh::Bounds;
+use crate::tls;
 
 /// One thing that is wrong, and the octet of the text where it is.
 pub(super) struct Fault {
@@ -197,25 +199,26 @@ impl Check {
             self.fault_at(0, "primary", "there is none: give at least one, as [primary.main] with its address");
         }
         let mut primaries = Vec::new();
+        let mut system = None;
         for (name, primary) in given {
             let path = |leaf: &str| format!("primary.{name}.{leaf}");
             let at = primary.span().start;
             let file::Primary { address, key, notify_from, tls, tls_name, tls_ca_file, ixfr } = primary.into_inner();
             let key = key.filter(|key| !key.get_ref().is_empty());
             let key = key.and_then(|key| self.key(&path("key"), &key, keys));
-            self.absent_switch(&path("tls"), tls.as_ref());
-            self.absent_feature(&path("tls_name"), tls_name.as_ref(), "leave it out or set it to \"\"");
-            self.absent_feature(&path("tls_ca_file"), tls_ca_file.as_ref(), "leave it out or set it to \"\"");
+            let tls = Given { tls, name: tls_name, ca_file: tls_ca_file };
             self.absent_switch(&path("ixfr"), ixfr.as_ref());
             let nets: Vec<_> = notify_from.iter().filter_map(|text| self.net(&path("notify_from"), text)).collect();
             let Some(address) = address else {
                 self.fault_at(at, &path("address"), "it is missing");
                 continue;
             };
-            if let Some(address) = self.host(&path("address"), &address) {
+            let port = if tls.is_on() { tls::PORT } else { 53 };
+            if let Some(address) = self.host(&path("address"), &address, port) {
+                let tls = self.tls(path, &tls, address, &mut system);
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
                 sources.extend(nets);
-                primaries.push(Primary { name, server: Server { address, key }, sources });
+                primaries.push(Primary { name, server: Server { address, key, tls }, sources });
             }
         }
         primaries
@@ -358,9 +361,10 @@ impl Check {
         address
     }
 
-    /// An address that something can be asked at.
-    fn host(&mut self, key: &str, given: &Spanned<String>) -> Option<SocketAddr> {
-        let address = self.address(key, given)?;
+    /// An address that something can be asked at, at `port` where it names none.
+    fn host(&mut self, key: &str, given: &Spanned<String>, port: u16) -> Option<SocketAddr> {
+        let alone = given.get_ref().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+        let address = alone.map(|ip| SocketAddr::new(ip, port)).or_else(|| self.address(key, given))?;
         let ip = address.ip().to_canonical();
         let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
         if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast {

@@ -69,9 +69,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     let zone = "name = \"Example.COM\"";
     let queue = "[queue.main]";
     for (place, on, off) in [
-        (primary, "tls = true", "tls = false"),
-        (primary, "tls_name = \"ns.example\"", "tls_name = \"\""),
-        (primary, "tls_ca_file = \"/ca.pem\"", "tls_ca_file = \"\""),
         (primary, "ixfr = true", "ixfr = false"),
         (zone, "strip_dnssec = true", "strip_dnssec = false"),
         (zone, "confirm = true", "confirm = false"),
@@ -296,4 +293,48 @@ fn what_is_wrong_with_a_key_is_told_by_line_and_without_the_secret() {
         "{algorithm}\nsecret = \"{SECRET}\"\n[key.\"RELAY.example\"]\n{algorithm}\nsecret = \"{SECRET}\""
     ));
     assert!(problems(&twice)[0].contains("the key relay.example. is there twice"));
+}
+
+#[test]
+fn tls_has_roots_a_name_and_a_port() {
+    let directory = tempfile::tempdir().unwrap();
+    let ca = directory.path().join("ca.pem");
+    std::fs::write(&ca, include_str!("tests/ca.pem")).unwrap();
+    let with = |address: &str, text: &str| {
+        let text = text.replace("CA", &format!("tls_ca_file = \"{}\"", ca.display()));
+        MINIMAL.replace("address = \"192.0.2.1:53\"", &format!("address = \"{address}\"\n{text}"))
+    };
+    let server = |address, text| parse(&with(address, text)).unwrap().primaries[0].server.clone();
+    for (address, text, expected, shown) in [
+        ("192.0.2.1", "tls = true\nCA", "192.0.2.1:853", "Tls(192.0.2.1 by 1 roots)"),
+        ("2001:db8::1", "tls = true\nCA", "[2001:db8::1]:853", "Tls(2001:db8::1 by 1 roots)"),
+        ("192.0.2.1:53", "tls = true\ntls_name = \"Ns.Example.\"\nCA", "192.0.2.1:53", "Tls(Ns.Example by 1 roots)"),
+    ] {
+        let server = server(address, text);
+        assert_eq!(server.address, expected.parse().unwrap());
+        assert_eq!(format!("{:?}", server.tls.unwrap()), shown);
+    }
+    let plain = server("192.0.2.1", "");
+    assert_eq!((plain.address, plain.tls), ("192.0.2.1:53".parse().unwrap(), None));
+    assert_eq!(server("192.0.2.1", "tls = true\nCA"), server("192.0.2.1", "tls = true\nCA"));
+
+    for (text, told) in [
+        ("CA", "relay.toml:6: primary.main.tls_ca_file: it means nothing without tls = true"),
+        ("tls_name = \"a.example\"", "relay.toml:6: primary.main.tls_name: it means nothing without tls = true"),
+        (
+            "tls = true\nCA\ntls_name = \"no host\"",
+            "relay.toml:8: primary.main.tls_name: \"no host\" is not the name of a host",
+        ),
+        (
+            "tls = true\ntls_ca_file = \"/nowhere.pem\"",
+            "relay.toml:7: primary.main.tls_ca_file: failed to read /nowhere.pem",
+        ),
+        (
+            "tls = true\ntls_ca_file = \"/dev/null\"",
+            "relay.toml:7: primary.main.tls_ca_file: failed to find a certificate in /dev/null",
+        ),
+    ] {
+        let problems = problems(&with("192.0.2.1:53", text));
+        assert!(problems.len() == 1 && problems[0].starts_with(told), "{told}\n{problems:?}");
+    }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::name_server::{Clients, NameServer, Security, TsigKey, ZoneFile};
+use super::name_server::{Clients, NameServer, Security, ServerTls, TsigKey, ZoneFile};
 use super::process::Process;
 use super::{StackError, programs};
 
@@ -17,7 +17,7 @@ pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<Na
     start_with(dir, zone, notify, &Security::default()).await
 }
 
-/// The same, with keys.
+/// The same, with keys and certificates.
 ///
 /// # Errors
 /// As [`start`].
@@ -58,16 +58,28 @@ fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketA
             format!(" key \"{name}\""),
         ),
     };
+    let (tls, listen, over) = match &security.tls {
+        None => Default::default(),
+        Some(ServerTls { address, certificate, key, protocol }) => (
+            format!(
+                "tls xot {{ cert-file \"{}\"; key-file \"{}\"; protocols {{ {protocol}; }}; }};\n",
+                certificate.display(),
+                key.display()
+            ),
+            format!("    listen-on port {} tls xot {{ {}; }};\n", address.port(), address.ip()),
+            format!(" port {} transport tls", address.port()),
+        ),
+    };
     format!(
-        r#"{key}options {{
+        r#"{key}{tls}options {{
     directory "{dir}";
     pid-file none;
     session-keyfile "{dir}/session.key";
     listen-on port {port} {{ {ip}; }};
-    listen-on-v6 {{ none; }};
+{listen}    listen-on-v6 {{ none; }};
     recursion no;
     dnssec-validation no;
-    allow-transfer {{ {transfer}; }};
+    allow-transfer{over} {{ {transfer}; }};
     notify explicit;
     notify-delay 0;
 }};

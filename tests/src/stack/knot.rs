@@ -17,7 +17,7 @@ pub async fn start(dir: &Path, zone: &ZoneFile, notify: SocketAddr) -> Result<Na
     start_with(dir, zone, notify, &Security::default()).await
 }
 
-/// The same, with keys.
+/// The same, with keys; Knot 3.2 serves no TLS.
 ///
 /// # Errors
 /// As [`start`].

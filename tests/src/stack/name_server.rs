@@ -21,6 +21,21 @@ pub struct ZoneFile {
 pub struct Security {
     /// What transfers and NOTIFY are signed with.
     pub key: Option<TsigKey>,
+    /// What transfers go through, and only through.
+    pub tls: Option<ServerTls>,
+}
+
+/// A certificate, and where it is shown.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Where TLS is spoken.
+    pub address: SocketAddr,
+    /// The chain, in PEM.
+    pub certificate: PathBuf,
+    /// The private key, in PEM.
+    pub key: PathBuf,
+    /// `TLSv1.3`
+    pub protocol: String,
 }
 
 /// A key of TSIG.

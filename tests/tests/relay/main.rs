@@ -6,6 +6,7 @@ mod process;
 mod queues;
 mod signed;
 mod sqs;
+mod tls;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -50,7 +50,7 @@ fn zone() -> ZoneFile {
 
 fn with_key(algorithm: Algorithm) -> Security {
     let key = TsigKey { name: KEY.to_owned(), algorithm: algorithm.name().to_owned(), secret: SECRET.to_owned() };
-    Security { key: Some(key) }
+    Security { key: Some(key), tls: None }
 }
 
 /// What the relay is told: its only primary, and the keys.
