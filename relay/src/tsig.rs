@@ -85,8 +85,7 @@ pub enum Fault {
 impl Exchange {
     /// Signs a request and begins to wait for its answers.
     pub fn request(key: &Arc<Key>, message: &mut Vec<u8>, now: u64) -> Self {
-        let mut running = key.begin();
-        let mac = append(key, &mut running, message, &Variables::now(now));
+        let mac = append(key, key.begin(), message, &Variables::now(now));
         Self { key: Arc::clone(key), running: key.after(&mac), first: true, unsigned: 0 }
     }
 
@@ -134,7 +133,7 @@ impl Exchange {
 
     /// Verifies that the last answer may be the last one.
     pub fn end(&self) -> Result<(), Fault> {
-        if self.unsigned > 0 { Err(Fault::EndsUnsigned) } else { Ok(()) }
+        if self.first || self.unsigned > 0 { Err(Fault::EndsUnsigned) } else { Ok(()) }
     }
 
     fn unsigned(&mut self, message: &[u8]) -> Result<(), Fault> {
@@ -244,8 +243,8 @@ impl Signed {
         self.append(answer, &Variables::now(now));
     }
 
-    fn append(mut self, answer: &mut Vec<u8>, variables: &Variables) {
-        append(&self.key, &mut self.running, answer, variables);
+    fn append(self, answer: &mut Vec<u8>, variables: &Variables) {
+        append(&self.key, self.running, answer, variables);
     }
 }
 
@@ -283,8 +282,7 @@ enum Compared {
 }
 
 /// Signs a message with what it is preceded by in `running`, and gives the signature.
-fn append(key: &Key, running: &mut Running, message: &mut Vec<u8>, variables: &Variables) -> Vec<u8> {
-    let mut running = running.clone();
+fn append(key: &Key, mut running: Running, message: &mut Vec<u8>, variables: &Variables) -> Vec<u8> {
     running.update(message);
     variables.digest(key, &mut running);
     let mac = running.finish();

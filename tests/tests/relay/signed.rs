@@ -1,15 +1,24 @@
-//! TSIG with real primaries: their NOTIFY, their SOA, their transfers.
+//! TSIG with real primaries: their NOTIFY, their SOA, their transfers; and with one that signs as it should not.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
-use secondary53_relay::tsig::Algorithm;
+use domain::base::{Message, MessageBuilder, Name, Serial as Soa32, Ttl};
+use domain::rdata::tsig::Time48;
+use domain::rdata::{A, Soa};
+use domain::tsig as other;
+use secondary53_relay::daemon::Clock;
+use secondary53_relay::primary::{Limits, Server, fetch};
+use secondary53_relay::tsig::{self, Algorithm};
 use secondary53_tests::stack::name_server::{NameServer, Security, TsigKey, ZoneFile};
 use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
 use secondary53_zone::Serial;
 use secondary53_zone::message::Reason;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::process::Place;
 use crate::sqs::Sqs;
@@ -21,6 +30,104 @@ const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKi
 const OTHER_SECRET: &str = "AQECAwQFBgcICQoLDA0ODw==";
 /// Enough for a transfer of some ten messages.
 const HOSTS: usize = 10_000;
+
+/// How the scripted primary signs a transfer of two messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Signing {
+    Right,
+    /// Not the first message.
+    FirstUnsigned,
+    /// Not the second, which is the last.
+    LastUnsigned,
+    /// Both, but by a clock that is an hour slow.
+    Late,
+    /// Both, and then an address is changed on the way.
+    Altered,
+    /// Both, and the second comes first.
+    Swapped,
+}
+
+#[tokio::test]
+async fn a_transfer_counts_only_if_all_of_it_is_signed() {
+    let key = tsig::Key::new(KEY.parse().unwrap(), Algorithm::Sha256, &[7; 32]).unwrap();
+    for (signing, told) in [
+        (Signing::Right, None),
+        (Signing::FirstUnsigned, Some("message 1 is not signed")),
+        (Signing::LastUnsigned, Some("message 2 is the last one, and not signed")),
+        (Signing::Late, Some("message 1 was signed at a time 36")),
+        (Signing::Altered, Some("message 2 has a wrong signature")),
+        (Signing::Swapped, Some("message 1 has a wrong signature")),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Server { key: Some(Arc::new(key.clone())), ..listener.local_addr().unwrap().into() };
+        let serving = tokio::spawn(serve(listener, signing));
+        let fetched = fetch(&APEX.parse().unwrap(), &[server], Limits::default(), Clock::start()).await;
+        match (told, fetched) {
+            (None, Ok(fetched)) => assert_eq!(fetched.transferred.zone.record_count(), 2),
+            (Some(told), Err(error)) => {
+                let error = error.to_string();
+                assert!(error.contains(told), "{signing:?}: {error}");
+            }
+            (_, other) => panic!("{signing:?}: {other:?}"),
+        }
+        serving.abort();
+    }
+}
+
+/// Answers a SOA query and a transfer, signed by another implementation.
+async fn serve(listener: TcpListener, signing: Signing) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let now = Clock::start().unix_ms() / 1000;
+    let key =
+        other::Key::new(other::Algorithm::Sha256, &[7; 32], "relay.example".parse().unwrap(), None, None).unwrap();
+    for transfer in [false, true] {
+        let mut query = vec![0; stream.read_u16().await.unwrap().into()];
+        stream.read_exact(&mut query).await.unwrap();
+        let mut query = Message::from_octets(query).unwrap();
+        let sequence = other::ServerSequence::request(&key, &mut query, Time48::from_u64(now)).unwrap();
+        let mut sequence = sequence.unwrap();
+        let late = if transfer && signing == Signing::Late { 3600 } else { 0 };
+        let mut answer = |address, signed| {
+            let mut builder = MessageBuilder::new_vec();
+            builder.header_mut().set_id(query.header().id());
+            builder.header_mut().set_qr(true);
+            builder.header_mut().set_aa(true);
+            let mut builder = builder.answer();
+            let apex: Name<Vec<u8>> = APEX.parse().unwrap();
+            let host: Name<Vec<u8>> = "ns.example.com".parse().unwrap();
+            let of = |seconds| Ttl::from_secs(seconds);
+            let data = Soa::new(&host, &host, Soa32(1), of(3600), of(60), of(86400), of(60));
+            if address {
+                builder.push((&host, of(300), A::from_octets(192, 0, 2, 1))).unwrap();
+            }
+            builder.push((&apex, of(300), &data)).unwrap();
+            let mut builder = builder.additional();
+            if signed {
+                sequence.answer(&mut builder, Time48::from_u64(now - late)).unwrap();
+            }
+            builder.finish()
+        };
+        let mut messages = if transfer {
+            let first = answer(false, signing != Signing::FirstUnsigned);
+            vec![first, answer(true, signing != Signing::LastUnsigned)]
+        } else {
+            vec![answer(false, true)]
+        };
+        if transfer && signing == Signing::Swapped {
+            messages.swap(0, 1);
+        }
+        if transfer && signing == Signing::Altered {
+            let address = messages[1].windows(4).position(|octets| octets == [192, 0, 2, 1]).unwrap();
+            messages[1][address] = 10;
+        }
+        for message in messages {
+            stream.write_u16(u16::try_from(message.len()).unwrap()).await.unwrap();
+            stream.write_all(&message).await.unwrap();
+        }
+    }
+    // The other side closes.
+    let _ = stream.read_u16().await;
+}
 
 type Started = Result<NameServer, StackError>;
 
