@@ -101,7 +101,7 @@ impl Tls {
     pub fn new(name: &str, roots: Roots) -> Result<Self, InvalidDnsNameError> {
         let name = ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        // Not to be had without TLS 1.3, which is compiled in.
+        // Fails for a provider without a cipher suite of TLS 1.3, and ring has three.
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let builder = builder.map_err(|_| InvalidDnsNameError)?;
         let mut config = builder.with_root_certificates(Arc::clone(&roots.0)).with_no_client_auth();

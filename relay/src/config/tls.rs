@@ -24,7 +24,8 @@ impl Given {
 }
 
 impl Check {
-    /// TLS to `address`, where it is on. `system` is the system's roots, once they were asked for.
+    /// TLS to `address`, where it is on; `None` where it is off, or where a fault was told. `system` is the system's roots,
+    /// once they were asked for.
     pub(super) fn tls(
         &mut self,
         path: impl Fn(&str) -> String,
@@ -52,10 +53,9 @@ impl Check {
         };
         let text = name.as_ref().map_or_else(|| address.ip().to_string(), |name| name.get_ref().clone());
         let tls = Tls::new(&text, roots?);
-        if tls.is_err()
-            && let Some(name) = &name
-        {
-            self.fault(name, &path("tls_name"), format!("{text:?} is not the name of a host, nor an address"));
+        if tls.is_err() {
+            let at = name.as_ref().map_or(on.span(), Spanned::span).start;
+            self.fault_at(at, &path("tls_name"), format!("{text:?} is not the name of a host, nor an address"));
         }
         tls.ok().map(Arc::new)
     }
