@@ -2,11 +2,13 @@
 //!
 //! Read in this order:
 //! - [`name`], [`serial`], [`rrset`], [`rdata`], [`svcb`]: the words of DNS.
-//! - [`zone`]: a set of RRsets in canonical form, the only form there is here, and its ZONEMD digest.
+//! - [`zone`]: a set of RRsets in canonical form, the only form there is here. [`edit`]: one zone made of another, record by
+//!   record. [`zonemd`]: the digest of a zone, and how that of a primary is verified.
 //! - [`snapshot`]: a zone as compact octets; the format is written down in `docs/snapshot-format.md`.
 //! - [`message`]: a snapshot on its way from relay to worker.
 //! - [`presentation`]: a zone as a zone file.
 
+pub mod edit;
 pub mod message;
 pub mod name;
 pub mod presentation;
@@ -16,7 +18,9 @@ pub mod serial;
 pub mod snapshot;
 pub mod svcb;
 pub mod zone;
+pub mod zonemd;
 
+pub use edit::Edit;
 pub use name::{Name, NameError, NameRef};
 pub use rrset::{Rrset, Rtype};
 pub use serial::Serial;

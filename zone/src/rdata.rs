@@ -142,6 +142,9 @@ pub fn push_canonical(
 ) -> Result<(), RdataError> {
     // What is past `end` is another record's: no part may reach into it.
     let message = message.get(..end).ok_or(RdataError::CutShort)?;
+    if rtype == Rtype::RRSIG && push_signature(message, start, out) {
+        return Ok(());
+    }
     let with_names = fields(rtype).filter(|fields| fields.contains(&Field::Name));
     let mut at = start;
     for field in with_names.unwrap_or(&[]) {
@@ -166,6 +169,22 @@ pub fn push_canonical(
     }
     out.extend_from_slice(rest);
     Ok(())
+}
+
+/// Appends the RDATA of an RRSIG with its signer in lower case (RFC 6840 §5.1); false, and nothing is appended, where it
+/// does not read as one: it is octets then, for it is only needed for the digest of the zone.
+fn push_signature(message: &[u8], start: usize, out: &mut Vec<u8>) -> bool {
+    /// What stands before the signer (RFC 4034 §3.1).
+    const FIXED: usize = 18;
+    let begun = out.len();
+    let Some(fixed) = message.get(start..start + FIXED) else { return false };
+    out.extend_from_slice(fixed);
+    let signature = name::expand(message, start + FIXED, out).ok().and_then(|at| message.get(at..));
+    match signature {
+        Some(signature) => out.extend_from_slice(signature),
+        None => out.truncate(begun),
+    }
+    signature.is_some()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], RdataError> {
@@ -212,6 +231,15 @@ mod tests {
         // Odd, and nobody's business but Route 53's.
         for rtype in [Rtype::A, Rtype::TXT, Rtype::CAA, Rtype(65280)] {
             assert_eq!(canonical(rtype, b"", 0).unwrap(), b"");
+        }
+    }
+
+    #[test]
+    fn the_signer_of_a_signature_is_lowered_where_there_is_one() {
+        let rdata = [&[7; 18][..], b"\x02NS\x00", b"ABC"].concat();
+        assert_eq!(canonical(Rtype::RRSIG, &rdata, 0).unwrap(), [&[7; 18][..], b"\x02ns\x00", b"ABC"].concat());
+        for odd in [&rdata[..17], &rdata[..20], b""] {
+            assert_eq!(canonical(Rtype::RRSIG, odd, 0).unwrap(), odd);
         }
     }
 

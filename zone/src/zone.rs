@@ -5,14 +5,14 @@
 //! what it promises holds for every zone there is: sorted (RFC 4034 §6.1), no record twice (RFC 2181 §5), one TTL for each
 //! RRset (RFC 2181 §5.2), every owner within the apex, one SOA and that at the apex.
 
+use std::cmp::Ordering;
 use std::fmt;
-
-use sha2::{Digest as _, Sha384};
 
 use crate::name::{Name, NameRef};
 use crate::rdata::{self, RdataError, Value};
 use crate::rrset::{Record, Rrset, Rtype};
 use crate::serial::Serial;
+use crate::zonemd::{self, Hash};
 
 /// The largest TTL (RFC 2181 §8).
 pub const MAX_TTL: u32 = (1 << 31) - 1;
@@ -210,32 +210,32 @@ impl Zone {
     /// The digest of everything in it, as a ZONEMD record would hold it (RFC 8976 §3.3.1): the records in canonical order
     /// and wire form, but for ZONEMD records at the apex and the signature over them.
     pub fn digest(&self) -> Digest {
-        const CLASS_IN: [u8; 2] = [0, 1];
-        const TYPE_COVERED: usize = 2;
-        let mut hash = Sha384::new();
-        let mut buffer = Vec::with_capacity(64 << 10);
-        for record in &self.records {
-            let owner = record.owner(&self.octets);
-            let rdata = record.rdata(&self.octets);
-            let covers_zonemd = || rdata.get(..TYPE_COVERED) == Some(&Rtype::ZONEMD.0.to_be_bytes()[..]);
-            if owner == self.apex.by_ref()
-                && (record.rtype == Rtype::ZONEMD || (record.rtype == Rtype::RRSIG && covers_zonemd()))
-            {
-                continue;
-            }
-            buffer.extend_from_slice(owner.as_wire());
-            buffer.extend_from_slice(&record.rtype.0.to_be_bytes());
-            buffer.extend_from_slice(&CLASS_IN);
-            buffer.extend_from_slice(&record.ttl.to_be_bytes());
-            buffer.extend_from_slice(&record.rdata_len.to_be_bytes());
-            buffer.extend_from_slice(rdata);
-            if buffer.len() >= 32 << 10 {
-                hash.update(&buffer);
-                buffer.clear();
-            }
-        }
-        hash.update(&buffer);
-        Digest(hash.finalize().into())
+        let mut digest = Digest([0; 48]);
+        digest.0.copy_from_slice(&self.digest_by(Hash::Sha384));
+        digest
+    }
+
+    /// The same by any hash algorithm of RFC 8976: 48 or 64 octets.
+    pub fn digest_by(&self, hash: Hash) -> Vec<u8> {
+        zonemd::simple(hash, self.apex.by_ref(), self.records.iter().map(|record| (self.octets.as_slice(), record)))
+    }
+
+    /// Where this record stands among the records, and its TTL.
+    pub(crate) fn find(&self, owner: NameRef<'_>, rtype: Rtype, rdata: &[u8]) -> Option<(usize, u32)> {
+        let key = |record: &Record| (record.owner(&self.octets), record.rtype, record.rdata(&self.octets));
+        let at = self.records.partition_point(|record| key(record) < (owner, rtype, rdata));
+        let found = self.records.get(at).filter(|record| key(record) == (owner, rtype, rdata))?;
+        Some((at, found.ttl))
+    }
+
+    /// A builder that holds its records, but for those that `keep` says no to, in the memory of this zone.
+    pub(crate) fn into_builder(mut self, limits: Limits, mut keep: impl FnMut(usize) -> bool) -> ZoneBuilder {
+        let mut index = 0;
+        self.records.retain(|_| {
+            index += 1;
+            keep(index - 1)
+        });
+        ZoneBuilder { octets: self.octets, records: self.records, ..ZoneBuilder::new(self.apex, limits) }
     }
 }
 
@@ -260,6 +260,7 @@ pub struct ZoneBuilder {
     limits: Limits,
     octets: Vec<u8>,
     records: Vec<Record>,
+    is_sorted: bool,
 }
 
 /// A zone, and what had to be evened out to make it one.
@@ -275,7 +276,7 @@ impl ZoneBuilder {
     /// An empty one.
     pub fn new(apex: Name, limits: Limits) -> Self {
         let limits = Limits { octets: limits.octets.min(Limits::MAX_OCTETS), ..limits };
-        Self { apex, limits, octets: Vec::new(), records: Vec::new() }
+        Self { apex, limits, octets: Vec::new(), records: Vec::new(), is_sorted: true }
     }
 
     /// Takes a record that stands in canonical form already.
@@ -314,6 +315,7 @@ impl ZoneBuilder {
         let (owner_at, rdata_at, rdata_len) = written.inspect_err(|_| self.octets.truncate(begun))?;
         // RFC 2181 §8: a TTL with its first bit set is taken as zero.
         let ttl = if ttl > MAX_TTL { 0 } else { ttl };
+        self.is_sorted = false;
         self.records.push(Record { owner_at: known.unwrap_or(owner_at), rdata_at, ttl, rtype, rdata_len });
         Ok(())
     }
@@ -336,18 +338,48 @@ impl ZoneBuilder {
         self.records.len()
     }
 
-    /// Makes the zone.
-    pub fn build(self) -> Result<Built, ZoneError> {
-        let Self { apex, octets, mut records, .. } = self;
-        // Primaries send in canonical order or close to it, which the standard library's sort notices.
-        records.sort_by(|a, b| {
-            let owners = if a.owner_at == b.owner_at {
-                std::cmp::Ordering::Equal
-            } else {
-                a.owner(&octets).cmp(&b.owner(&octets))
-            };
-            owners.then(a.rtype.cmp(&b.rtype)).then_with(|| a.rdata(&octets).cmp(b.rdata(&octets)))
+    /// The RDATA of the records that an owner has of a type, as they came.
+    pub fn rdata_of(&self, owner: NameRef<'_>, rtype: Rtype) -> impl Iterator<Item = &[u8]> {
+        let is_wanted = move |record: &&Record| record.rtype == rtype && record.owner(&self.octets) == owner;
+        self.records.iter().filter(is_wanted).map(|record| record.rdata(&self.octets))
+    }
+
+    /// The digest (RFC 8976 §3.3.1) of all records here and in `aside`, each with the TTL that it came with.
+    pub fn digest_with(&mut self, aside: &mut Self, hash: Hash) -> Vec<u8> {
+        self.sort();
+        aside.sort();
+        let mut here = self.records.iter().map(|record| (self.octets.as_slice(), record)).peekable();
+        let mut there = aside.records.iter().map(|record| (aside.octets.as_slice(), record)).peekable();
+        let mut before: Option<(&[u8], &Record)> = None;
+        let merged = std::iter::from_fn(|| {
+            loop {
+                let next = match (here.peek(), there.peek()) {
+                    (Some(a), Some(b)) if order(*b, *a).is_lt() => there.next(),
+                    (None, _) => there.next(),
+                    (Some(_), _) => here.next(),
+                }?;
+                // One that is there twice counts once.
+                if before.replace(next).is_none_or(|before| order(before, next).is_ne()) {
+                    return Some(next);
+                }
+            }
         });
+        zonemd::simple(hash, self.apex.by_ref(), merged)
+    }
+
+    fn sort(&mut self) {
+        if !self.is_sorted {
+            let octets = self.octets.as_slice();
+            // Primaries send in canonical order or close to it, which the standard library's sort notices.
+            self.records.sort_by(|a, b| order((octets, a), (octets, b)));
+            self.is_sorted = true;
+        }
+    }
+
+    /// Makes the zone.
+    pub fn build(mut self) -> Result<Built, ZoneError> {
+        self.sort();
+        let Self { apex, octets, mut records, .. } = self;
         let mut uneven_ttls = Vec::new();
         for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner(&octets) == b.owner(&octets)) {
             let lowest = rrset.iter().map(|record| record.ttl).min().unwrap_or(0);
@@ -365,6 +397,13 @@ impl ZoneBuilder {
         let soa = only_soa(&apex, &octets, &records)?;
         Ok(Built { zone: Zone { apex, soa, octets, records }, uneven_ttls })
     }
+}
+
+/// The canonical order of records (RFC 4034 §6), each with the octets that it points into.
+fn order((a_octets, a): (&[u8], &Record), (b_octets, b): (&[u8], &Record)) -> Ordering {
+    let is_one_owner = a.owner_at == b.owner_at && std::ptr::eq(a_octets, b_octets);
+    let owners = if is_one_owner { Ordering::Equal } else { a.owner(a_octets).cmp(&b.owner(b_octets)) };
+    owners.then(a.rtype.cmp(&b.rtype)).then_with(|| a.rdata(a_octets).cmp(b.rdata(b_octets)))
 }
 
 fn only_soa(apex: &Name, octets: &[u8], records: &[Record]) -> Result<Soa, ZoneError> {

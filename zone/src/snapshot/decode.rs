@@ -3,24 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{APEX_FOLLOWS, Spread, spreads};
-use super::{Form, SnapshotError, may_unfold_to, section};
+use super::{Exact, Form, SnapshotError, may_unfold_to, section};
 use crate::name::{MAX_LABEL, MAX_NAME, Name};
 use crate::rdata;
 use crate::zone::{Limits, Zone, ZoneBuilder, ZoneError};
 
-/// Reads the length of the body and its frame, and of the body the zone.
-pub(super) fn read(octets: &[u8], limits: Limits) -> Result<Zone, SnapshotError> {
+/// Reads the length of the body and its frame, and of the body the zone and what is said of it.
+pub(super) fn read(octets: &[u8], limits: Limits) -> Result<(Zone, Option<Exact>), SnapshotError> {
     let body = unfold(octets, limits)?;
     let mut rest = Reader { octets: &body, part: "body" };
     let mut zone = None;
+    let mut exact = None;
     while !rest.octets.is_empty() {
         let kind = rest.number()?;
-        let contents = rest.prefixed("a section")?;
+        let mut contents = rest.prefixed("a section")?;
+        if kind == section::EXACT {
+            exact = Exact::from_flags(contents.number()?);
+            contents.must_be_empty()?;
+            continue;
+        }
         if kind == section::ZONE && zone.replace(read_zone(contents, limits)?).is_some() {
             return Err(SnapshotError::Corrupt("it holds two zones"));
         }
     }
-    zone.ok_or(SnapshotError::NoZone)
+    Ok((zone.ok_or(SnapshotError::NoZone)?, exact))
 }
 
 fn unfold(octets: &[u8], limits: Limits) -> Result<Vec<u8>, SnapshotError> {

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use zstd::stream::write::Encoder;
 
 use super::columns::{APEX_FOLLOWS, Spread, push_number, spreads};
-use super::{Form, MAX_RATIO, may_unfold_to, section};
+use super::{Exact, Form, MAX_RATIO, may_unfold_to, section};
 use crate::name::NameRef;
 use crate::rdata;
 use crate::rrset::Rrset;
@@ -19,7 +19,7 @@ const SHORT_BLOCK: usize = 512;
 const _: () = assert!(SHORT_BLOCK / 4 < MAX_RATIO);
 
 /// Appends the length of the body and its frame to `out`.
-pub(super) fn write(zone: &Zone, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
     let columns = Columns::of(zone).in_order();
 
     let mut prefixed = Vec::with_capacity(columns.len());
@@ -31,6 +31,12 @@ pub(super) fn write(zone: &Zone, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
         prefixed.push((length, column));
     }
     let mut head = Vec::with_capacity(32);
+    if let Some(exact) = exact {
+        // A number of one octet, all three.
+        push_number(&mut head, section::EXACT);
+        push_number(&mut head, 1_usize);
+        push_number(&mut head, exact.flags());
+    }
     push_number(&mut head, section::ZONE);
     push_number(&mut head, contents);
     let body = head.len() + contents;

@@ -31,6 +31,18 @@ const RATIO_ALLOWANCE: usize = 64 << 10;
 pub struct Snapshot {
     zone: Zone,
     digest: Digest,
+    exact: Option<Exact>,
+}
+
+/// Said of a zone in which every record is as its primary has it, TTL and all, and none is missing but those that belong to
+/// signing. An incremental transfer may start from such a zone and from no other (RFC 1995 §2): it names the records that
+/// change, one by one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exact {
+    /// Records of signing were left out, other than a ZONEMD at the apex.
+    pub signed: bool,
+    /// A ZONEMD at the apex was verified and left out.
+    pub zonemd: bool,
 }
 
 /// Why octets are not a snapshot that can be used.
@@ -82,7 +94,18 @@ impl Snapshot {
     /// Takes a zone and computes its digest.
     pub fn new(zone: Zone) -> Self {
         let digest = zone.digest();
-        Self { zone, digest }
+        Self { zone, digest, exact: None }
+    }
+
+    /// The same, and how it relates to the zone of the primary.
+    #[must_use]
+    pub fn with_exact(self, exact: Option<Exact>) -> Self {
+        Self { exact, ..self }
+    }
+
+    /// Whether the zone is as the primary has it, and but for what; `None` where it is not or nobody says so.
+    pub fn exact(&self) -> Option<Exact> {
+        self.exact
     }
 
     /// The zone.
@@ -106,7 +129,7 @@ impl Snapshot {
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
         out.extend_from_slice(&self.digest.0);
-        encode::write(&self.zone, out)
+        encode::write(&self.zone, self.exact, out)
     }
 
     /// Reads octets from anywhere. Whatever they are, no more than `limits` allows is held, nothing panics, and what comes
@@ -119,7 +142,8 @@ impl Snapshot {
         }
         let (stated, rest) = rest.split_first_chunk().ok_or(SnapshotError::CutShort("header"))?;
         let stated = Digest(*stated);
-        let snapshot = Self::new(decode::read(rest, limits)?);
+        let (zone, exact) = decode::read(rest, limits)?;
+        let snapshot = Self::new(zone).with_exact(exact);
         if snapshot.digest != stated {
             return Err(SnapshotError::Digest { stated, found: snapshot.digest });
         }
@@ -136,6 +160,24 @@ const fn may_unfold_to(frame: usize) -> usize {
 mod section {
     /// A zone, whole.
     pub(super) const ZONE: u64 = 1;
+    /// That the zone is [`Exact`](super::Exact): flags, as a number.
+    pub(super) const EXACT: u64 = 2;
+}
+
+impl Exact {
+    const SIGNED: u64 = 1;
+    const ZONEMD: u64 = 2;
+
+    fn flags(self) -> u64 {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        flag(self.signed, Self::SIGNED) | flag(self.zonemd, Self::ZONEMD)
+    }
+
+    /// `None` where there is a flag that this program does not know: something else is amiss with the zone then.
+    fn from_flags(flags: u64) -> Option<Self> {
+        let exact = Self { signed: flags & Self::SIGNED != 0, zonemd: flags & Self::ZONEMD != 0 };
+        (exact.flags() == flags).then_some(exact)
+    }
 }
 
 /// A type and whether its RDATA stands in the parts of [`crate::rdata::fields`] or, since some of it does not read so, as

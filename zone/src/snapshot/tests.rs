@@ -81,8 +81,9 @@ fn soa_rdata() -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_is_decoded(zone in any_zone()) {
-        let snapshot = Snapshot::new(zone);
+    fn what_is_encoded_is_decoded(zone in any_zone(), exact in any::<Option<(bool, bool)>>()) {
+        let exact = exact.map(|(signed, zonemd)| Exact { signed, zonemd });
+        let snapshot = Snapshot::new(zone).with_exact(exact);
         let octets = snapshot.encode().unwrap();
         let back = Snapshot::decode(&octets, Limits::default()).unwrap();
         prop_assert_eq!(back, snapshot);
@@ -202,6 +203,12 @@ fn sections_of_unknown_kinds_are_skipped_and_a_second_zone_is_not() {
     };
     assert_eq!(with(&[99, 3, 1, 2, 3]).unwrap(), snapshot);
     assert!(matches!(with(&body), Err(SnapshotError::Corrupt(_))));
+    // A flag that is not known stands for something else that is amiss.
+    assert_eq!(with(&[2, 1, 3]).unwrap().exact(), Some(Exact { signed: true, zonemd: true }));
+    assert_eq!(with(&[2, 1, 4]).unwrap().exact(), None);
+    for bad in [&[2, 0][..], &[2, 2, 0, 0]] {
+        assert!(with(bad).is_err(), "{bad:?}");
+    }
 }
 
 #[test]
