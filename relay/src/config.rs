@@ -73,6 +73,8 @@ pub struct Primary {
     pub server: primary::Server,
     /// Where its NOTIFY may come from: the address itself, and what else is given.
     pub sources: Vec<IpNet>,
+    /// Whether it is asked for differences (RFC 1995) before it is asked for the whole zone.
+    pub ixfr: bool,
 }
 
 /// A zone.
@@ -86,6 +88,8 @@ pub struct Zone {
     pub queues: Vec<usize>,
     /// The hosted zone to bring up to it, without the prefix `/hostedzone/`.
     pub hosted_zone_id: Option<String>,
+    /// Whether it is taken though it is signed, without what belongs to its signing.
+    pub strip_dnssec: bool,
 }
 
 /// Why a file is not a configuration.

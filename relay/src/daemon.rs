@@ -368,10 +368,11 @@ impl Daemon {
                 let tracked = &mut self.zones[zone];
                 let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
                 let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now };
-                let (config, turns, ours) = (Arc::clone(&self.config), self.turns.clone(), tracked.refresh.serial());
-                let clock = self.clock;
+                let (config, store, clock) = (Arc::clone(&self.config), Arc::clone(&self.store), self.clock);
+                let (turns, ours) = (self.turns.clone(), tracked.refresh.serial());
                 self.looks.spawn(async move {
-                    Done::Looked { zone, begun, looked: job::look(config, zone, ours, turns, turn, clock).await }
+                    let looked = job::look(config, store, zone, ours, turns, turn, clock).await;
+                    Done::Looked { zone, begun, looked }
                 });
             }
         }

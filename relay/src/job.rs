@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::zonemd::Checked;
 use secondary53_zone::{Name, Serial, Snapshot};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -16,7 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::config::{self, Config};
 use crate::daemon::Clock;
-use crate::primary::{self, Fetched, Look, PrimaryError};
+use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
 use crate::queue::{self, Outgoing, PackError, SendError, Sender};
 use crate::refresh::Standing;
 use crate::store::{Store, StoreError};
@@ -112,21 +113,23 @@ impl Turns {
 /// All are asked where none has: the first may lag behind the others.
 pub async fn look(
     config: Arc<Config>,
+    store: Arc<Store>,
     zone: usize,
     ours: Option<Serial>,
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
 ) -> Looked {
-    let config::Zone { name, primaries, .. } = &config.zones[zone];
+    let config::Zone { name, primaries, strip_dnssec, .. } = &config.zones[zone];
     let mut tried = Vec::new();
     let mut best = None;
     for &index in primaries {
         if turn.primary.is_none() {
             turn.primary = turns.at(index).await;
         }
-        let server = &config.primaries[index].server;
-        let looked = primary::look(name, ours, server, config.limits.transfer, clock).await;
+        let config::Primary { server, ixfr, .. } = &config.primaries[index];
+        let wanted = Wanted { zone: name, ours, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
+        let looked = primary::look(wanted, server, config.limits.transfer, clock).await;
         // The next primary has turns of its own.
         turn.primary = None;
         turns.freed.notify_one();
@@ -154,9 +157,18 @@ impl Looked {
         }
         match &self.ending {
             Ending::Fetched(fetched) => {
-                let Transferred { zone: new, stripped, uneven_ttls, messages, octets } = &fetched.transferred;
+                let Transferred { zone: new, stripped, uneven_ttls, zonemd, since, messages, octets, .. } =
+                    &fetched.transferred;
                 let (primary, serial, records) = (fetched.primary, new.serial(), new.record_count());
-                info!(%zone, %serial, %primary, records, octets, messages, milliseconds, "transferred");
+                let since = since.map(|since| since.0);
+                info!(%zone, %serial, since, %primary, records, octets, messages, milliseconds, "transferred");
+                match zonemd {
+                    Checked::Absent => {}
+                    Checked::Verified(hash) => info!(%zone, %serial, %hash, "its ZONEMD is right"),
+                    Checked::Unsupported { scheme, hash } => {
+                        info!(%zone, %serial, scheme, hash, "its ZONEMD is of a kind that is not known: not verified");
+                    }
+                }
                 if !stripped.is_empty() {
                     info!(%zone, %serial, ?stripped, "left out what belongs to signing");
                 }
@@ -179,7 +191,8 @@ impl Looked {
 pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
-        let packed = queue::pack(&Snapshot::new(fetched.transferred.zone), reason, meta);
+        let Transferred { zone, exact, .. } = fetched.transferred;
+        let packed = queue::pack(&Snapshot::new(zone).with_exact(exact), reason, meta);
         drop(turn);
         packed
     });

@@ -54,7 +54,7 @@ impl Pass {
         let ours = soa.map(|soa| soa.serial);
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
-        let looked = job::look(Arc::clone(&config), index, ours, turns, turn, clock).await;
+        let looked = job::look(Arc::clone(&config), Arc::clone(&store), index, ours, turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {

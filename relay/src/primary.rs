@@ -1,5 +1,8 @@
 //! A primary: the SOA query, and the transfer on the same connection.
 //!
+//! What is newer than the stored zone is asked for as differences (RFC 1995), where there is a stored zone that they can be
+//! applied to, and where that fails for whatever reason as a whole: an incremental transfer must never cost a zone.
+//!
 //! The SOA is asked for over TCP, not UDP: a datagram can be lost, cut, or forged by whoever guesses a port and an ID, and
 //! the connection is needed for the transfer anyway. What comes in is put together by [`transfer`](crate::transfer).
 
@@ -13,14 +16,18 @@ use hickory_proto::rr::{Name as QueryName, RecordType};
 use secondary53_zone::{Limits as ZoneLimits, Name, Rtype, Serial, Soa, rdata};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::daemon::Clock;
 use crate::refresh::Standing;
+use crate::store::Store;
 use crate::tls::{Tls, TlsError};
+use crate::transfer::incremental::{Base, Incremental, Outcome};
 use crate::transfer::{self, Assembly, Progress, Refusal, Stray, Transferred};
 use crate::tsig::{Exchange, Fault, Key};
-use crate::wire::{CLASS_IN, Walk, WireError};
+use crate::wire::{CLASS_IN, HEADER, Walk, WireError};
 
 /// What a zone and its transfer may come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +63,19 @@ impl From<SocketAddr> for Server {
     fn from(address: SocketAddr) -> Self {
         Self { address, key: None, tls: None }
     }
+}
+
+/// What is asked of a primary.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The zone.
+    pub zone: &'a Name,
+    /// What we have; only something newer is transferred.
+    pub ours: Option<Serial>,
+    /// Whether a signed zone is taken, without what belongs to its signing.
+    pub strip_dnssec: bool,
+    /// Where a zone is stored that an incremental transfer may start from; `None` for whole transfers only.
+    pub stored: Option<&'a Arc<Store>>,
 }
 
 /// A zone, and where it came from.
@@ -143,9 +163,10 @@ pub struct FetchError {
 /// Transfers a zone from the first of its primaries that gives it, whatever its serial.
 pub async fn fetch(zone: &Name, primaries: &[Server], limits: Limits, clock: Clock) -> Result<Fetched, FetchError> {
     let mut tried = Vec::new();
+    let wanted = Wanted { zone, ours: None, strip_dnssec: false, stored: None };
     for server in primaries {
         let primary = server.address;
-        match look(zone, None, server, limits, clock).await {
+        match look(wanted, server, limits, clock).await {
             Ok(Look::Transferred(transferred)) => return Ok(Fetched { primary, transferred }),
             // Anything is newer than nothing.
             Ok(Look::NotNewer(_)) => {}
@@ -155,35 +176,52 @@ pub async fn fetch(zone: &Name, primaries: &[Server], limits: Limits, clock: Clo
     Err(FetchError { zone: zone.clone(), tried })
 }
 
-/// Asks a primary for the SOA of a zone, and transfers the zone if its serial is newer than `ours`.
-pub async fn look(
-    zone: &Name,
-    ours: Option<Serial>,
+/// Asks a primary for the SOA of a zone, and transfers the zone if its serial is newer than ours.
+pub async fn look(wanted: Wanted<'_>, server: &Server, limits: Limits, clock: Clock) -> Result<Look, PrimaryError> {
+    let looked = timeout(limits.total, look_without_end(wanted, server, limits, clock));
+    looked.await.map_err(|_| PrimaryError::TooLong(limits.total))?
+}
+
+async fn look_without_end(
+    wanted: Wanted<'_>,
     server: &Server,
     limits: Limits,
     clock: Clock,
 ) -> Result<Look, PrimaryError> {
-    let assembly = timeout(limits.total, async {
-        let mut connection = Connection::open(server, limits.idle, clock).await?;
-        let soa = connection.soa(zone).await?;
-        if Standing::of(ours, soa.serial) != Standing::Newer {
-            return Ok(Err(soa.serial));
-        }
-        match connection.axfr(zone, limits.zone).await {
-            // A server may close a connection after one answer (RFC 7766 §6.2.1 advises against it): ask on a new one.
-            Err(PrimaryError::HungUp(0)) => {}
-            ended => return ended.map(Ok),
-        }
-        Connection::open(server, limits.idle, clock).await?.axfr(zone, limits.zone).await.map(Ok)
-    });
-    match assembly.await.map_err(|_| PrimaryError::TooLong(limits.total))?? {
-        Err(theirs) => Ok(Look::NotNewer(theirs)),
-        Ok(assembly) => {
-            // Sorting a million records would hold up everything else.
-            let finished = tokio::task::spawn_blocking(|| assembly.finish()).await;
-            Ok(Look::Transferred(finished.map_err(std::io::Error::other)??))
-        }
+    let Wanted { zone, ours, strip_dnssec, .. } = wanted;
+    let open = || Connection::open(server, limits.idle, clock);
+    let mut connection = open().await?;
+    let soa = connection.soa(zone).await?;
+    if Standing::of(ours, soa.serial) != Standing::Newer {
+        return Ok(Look::NotNewer(soa.serial));
     }
+    if let Some(base) = base(wanted, soa.serial, limits.zone).await {
+        let (from, primary) = (base.serial(), server.address);
+        match connection.ixfr(base, limits.zone).await {
+            Ok(Outcome::Transferred(transferred)) => return Ok(Look::Transferred(transferred)),
+            Ok(Outcome::Current(serial)) => return Ok(Look::NotNewer(serial)),
+            Err(error) => info!(%zone, %primary, %from, %error, "no incremental transfer; asking for the whole zone"),
+        }
+        // Something may still come on the old one.
+        connection = open().await?;
+    }
+    let assembly = match connection.axfr(zone, strip_dnssec, limits.zone).await {
+        // A server may close a connection after one answer (RFC 7766 §6.2.1 advises against it): ask on a new one.
+        Err(PrimaryError::HungUp(0)) => open().await?.axfr(zone, strip_dnssec, limits.zone).await?,
+        ended => ended?,
+    };
+    // Sorting a million records would hold up everything else.
+    let finished = spawn_blocking(|| assembly.finish()).await;
+    Ok(Look::Transferred(finished.map_err(std::io::Error::other)??))
+}
+
+/// The stored zone, where differences from it to what the primary has now can be asked for.
+async fn base(wanted: Wanted<'_>, theirs: Serial, limits: ZoneLimits) -> Option<Base> {
+    let (store, zone, strip_dnssec) = (Arc::clone(wanted.stored?), wanted.zone.clone(), wanted.strip_dnssec);
+    // A file that cannot be read was told when the relay started, and is as good as none.
+    let read = move || Base::of(store.read(&zone, limits).ok().flatten()?, strip_dnssec);
+    let base = spawn_blocking(read).await.ok().flatten()?;
+    (Standing::of(Some(base.serial()), theirs) == Standing::Newer).then_some(base)
 }
 
 /// What messages go over.
@@ -222,16 +260,29 @@ impl Connection {
     }
 
     async fn soa(&mut self, zone: &Name) -> Result<Soa, PrimaryError> {
-        let id = self.ask(zone, RecordType::SOA).await?;
+        let id = self.ask(query(zone, RecordType::SOA)?).await?;
         if !self.read().await? {
             return Err(PrimaryError::HungUp(0));
         }
         read_soa(&self.message, id, zone).map_err(PrimaryError::Soa)
     }
 
-    async fn axfr(&mut self, zone: &Name, limits: ZoneLimits) -> Result<Assembly, PrimaryError> {
-        let id = self.ask(zone, RecordType::AXFR).await?;
-        let mut assembly = Assembly::new(zone.clone(), id, limits);
+    async fn axfr(&mut self, zone: &Name, strip_dnssec: bool, limits: ZoneLimits) -> Result<Assembly, PrimaryError> {
+        let id = self.ask(query(zone, RecordType::AXFR)?).await?;
+        let mut assembly = Assembly::new(zone.clone(), id, limits).strip_dnssec(strip_dnssec);
+        self.receive(|message| assembly.message(message)).await?;
+        Ok(assembly)
+    }
+
+    async fn ixfr(&mut self, base: Base, limits: ZoneLimits) -> Result<Outcome, PrimaryError> {
+        let id = self.ask(ixfr_query(&base)?).await?;
+        let mut incremental = Incremental::new(base, id, limits);
+        self.receive(|message| incremental.message(message)).await?;
+        let finished = spawn_blocking(|| incremental.finish()).await;
+        Ok(finished.map_err(std::io::Error::other)??)
+    }
+
+    async fn receive(&mut self, mut take: impl FnMut(&[u8]) -> Result<Progress, Refusal>) -> Result<(), PrimaryError> {
         for messages in 0.. {
             match self.read().await {
                 Ok(true) => {}
@@ -242,16 +293,15 @@ impl Connection {
                 }
                 Err(error) => return Err(error),
             }
-            if assembly.message(&self.message)? == Progress::Done {
+            if take(&self.message)? == Progress::Done {
                 self.end()?;
                 break;
             }
         }
-        Ok(assembly)
+        Ok(())
     }
 
-    async fn ask(&mut self, zone: &Name, rtype: RecordType) -> Result<u16, PrimaryError> {
-        let (id, mut query) = query(zone, rtype)?;
+    async fn ask(&mut self, (id, mut query): (u16, Vec<u8>)) -> Result<u16, PrimaryError> {
         self.exchange = self.key.as_ref().map(|key| Exchange::request(key, &mut query, self.clock.unix_s()));
         self.answers = 0;
         let length = u16::try_from(query.len()).map_err(|error| PrimaryError::Query(error.to_string()))?;
@@ -310,6 +360,22 @@ fn query(zone: &Name, rtype: RecordType) -> Result<(u16, Vec<u8>), PrimaryError>
     Ok((message.metadata.id, octets))
 }
 
+/// The question for what is newer than `base`, whose SOA stands in the authority section (RFC 1995 §3).
+fn ixfr_query(base: &Base) -> Result<(u16, Vec<u8>), PrimaryError> {
+    /// Where the header counts the records of authority (RFC 1035 §4.1.1).
+    const AUTHORITIES: usize = 8;
+    /// A pointer to the name of the question, behind the header (RFC 1035 §4.1.4).
+    const QUESTION: u16 = 0xc00c;
+    const _: () = assert!(QUESTION as usize == 0xc000 | HEADER);
+    let (id, mut octets) = query(base.apex(), RecordType::IXFR)?;
+    octets[AUTHORITIES..AUTHORITIES + 2].copy_from_slice(&1_u16.to_be_bytes());
+    let rdata = base.soa_rdata();
+    let length = u16::try_from(rdata.len()).map_err(|error| PrimaryError::Query(error.to_string()))?;
+    octets.extend([QUESTION, Rtype::SOA.0, CLASS_IN, 0, 0, length].map(u16::to_be_bytes).concat());
+    octets.extend(rdata);
+    Ok((id, octets))
+}
+
 fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
     let (header, mut walk) = Walk::begin(message)?;
     transfer::check(header, id)?;
@@ -343,6 +409,7 @@ fn list(tried: &[(SocketAddr, PrimaryError)]) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use secondary53_zone::snapshot::Exact;
 
     use super::*;
 
@@ -367,6 +434,21 @@ mod tests {
         // Names that hickory would rather not see as text go as octets.
         assert!(query(&"\\000\\255._x.example".parse().unwrap(), RecordType::SOA).is_ok());
         assert!(query(&Name::root(), RecordType::SOA).is_ok());
+    }
+
+    #[test]
+    fn a_query_for_differences_says_what_we_have() {
+        let soa = [&b"\x02ns\x00\x00"[..], &9_u32.to_be_bytes(), &[0; 16]].concat();
+        let mut builder = secondary53_zone::ZoneBuilder::new(zone(), ZoneLimits::default());
+        builder.push(zone().by_ref(), Rtype::SOA, 60, &soa).unwrap();
+        let snapshot =
+            secondary53_zone::Snapshot::new(builder.build().unwrap().zone).with_exact(Some(Exact::default()));
+        let (id, octets) = ixfr_query(&Base::of(snapshot, false).unwrap()).unwrap();
+        let mut expected = id.to_be_bytes().to_vec();
+        expected.extend(b"\0\0\0\x01\0\0\0\x01\0\0\x07example\x03com\0\0\xfb\0\x01");
+        expected.extend(b"\xc0\x0c\0\x06\0\x01\0\0\0\0\0\x19");
+        expected.extend(soa);
+        assert_eq!(octets, expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! AXFR, put together (RFC 5936): messages in, a zone out. No I/O, no clock.
+//! AXFR, put together (RFC 5936): messages in, a zone out. No I/O, no clock. [`incremental`]: the same for IXFR.
 //!
 //! ```text
 //!             SOA                record                  the SOA again
@@ -9,10 +9,17 @@
 //!
 //! Complete or refused, never short. Only [`Assembly::finish`] gives a zone, and only once the closing SOA has come. A
 //! refusal is final: what was read is dropped with the assembly.
+//!
+//! What belongs to the signing of the zone is laid aside, for a ZONEMD covers it too, and dropped before the zone is made.
+
+pub mod incremental;
 
 use std::collections::BTreeMap;
 
+use secondary53_zone::edit::EditError;
+use secondary53_zone::snapshot::Exact;
 use secondary53_zone::zone::Built;
+use secondary53_zone::zonemd::{self, Checked, ZonemdError};
 use secondary53_zone::{Limits, Name, NameRef, Rtype, Serial, Soa, Zone, ZoneBuilder, ZoneError};
 use secondary53_zone::{rdata, rdata::RdataError};
 
@@ -21,20 +28,38 @@ use crate::wire::{CLASS_IN, Header, Record, Walk, WireError};
 /// A transfer on its way in.
 #[derive(Debug)]
 pub struct Assembly {
+    messages: Messages,
+    whole: Whole,
+}
+
+/// The messages of a transfer, each of them checked.
+#[derive(Debug)]
+struct Messages {
     id: u16,
+    /// AXFR or IXFR.
+    asked: Rtype,
     apex: Name,
-    builder: ZoneBuilder,
-    opening: Opening,
-    closed: bool,
-    stripped: BTreeMap<Rtype, usize>,
-    messages: usize,
+    count: usize,
     octets: usize,
     /// The owner of the record at hand; kept for its memory alone.
     owner: Vec<u8>,
 }
 
+/// A zone that comes whole, record by record.
+#[derive(Debug)]
+struct Whole {
+    apex: Name,
+    strip_dnssec: bool,
+    builder: ZoneBuilder,
+    /// Records that belong to signing. They are counted like the others, and dropped in the end.
+    aside: ZoneBuilder,
+    opening: Opening,
+    closed: bool,
+    stripped: BTreeMap<Rtype, usize>,
+}
+
 /// The record that opens and closes the transfer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Opening {
     ttl: u32,
     /// Canonical; empty until it has come.
@@ -59,6 +84,12 @@ pub struct Transferred {
     pub stripped: BTreeMap<Rtype, usize>,
     /// RRsets whose records had different TTLs: all have the lowest now (RFC 2181 §5.2).
     pub uneven_ttls: Vec<(Name, Rtype)>,
+    /// What its ZONEMD says (RFC 8976).
+    pub zonemd: Checked,
+    /// Whether the zone is the primary's to the record, so that an incremental transfer may start from it.
+    pub exact: Option<Exact>,
+    /// The serial from which it came as differences; `None` where it came whole.
+    pub since: Option<Serial>,
     /// Messages that it came in.
     pub messages: usize,
     /// Octets of them, without the two of each that frame it.
@@ -132,9 +163,37 @@ pub enum Refusal {
     /// The zone is signed.
     #[error(
         "the zone is signed (DNSKEY at its apex): published without its signatures under a DS at the parent it would be \
-         bogus for every validating resolver. Let the primary offer an unsigned copy; strip_dnssec is not supported yet"
+         bogus for every validating resolver. Let the primary offer an unsigned copy, or, once the parent has no DS, set \
+         strip_dnssec = true for this zone"
     )]
     Signed,
+    /// The zone is not the one that its ZONEMD speaks of.
+    #[error("{0}: what came is not what was published (RFC 8976)")]
+    Zonemd(#[from] ZonemdError),
+    /// Differences that do not follow one another from our serial to the announced one.
+    #[error("its differences do not lead from serial {from} to {announced}: {what}")]
+    Gap {
+        /// Where they would have to begin.
+        from: Serial,
+        /// Where they would have to end.
+        announced: Serial,
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// Differences that were made for another zone than ours.
+    #[error("its differences are not from our copy: {0}")]
+    Inconsistent(#[from] EditError),
+    /// Differences that lead to a zone which cannot be held against its ZONEMD.
+    #[error("it publishes a ZONEMD that only the whole zone can be held against")]
+    Unverifiable,
+    /// Differences that leave an RRset with different TTLs: what the primary makes of it, only the whole zone shows.
+    #[error("its differences leave {rtype} at {owner} with different TTLs")]
+    UnevenTtls {
+        /// The owner of the RRset.
+        owner: Name,
+        /// Its type.
+        rtype: Rtype,
+    },
     /// The records do not make a zone.
     #[error(transparent)]
     Zone(#[from] ZoneError),
@@ -172,55 +231,68 @@ pub enum Stray {
 impl Assembly {
     /// A transfer of `apex` that was asked for with `id`.
     pub fn new(apex: Name, id: u16, limits: Limits) -> Self {
-        Self {
-            id,
-            builder: ZoneBuilder::new(apex.clone(), limits),
-            apex,
-            opening: Opening::default(),
-            closed: false,
-            stripped: BTreeMap::new(),
-            messages: 0,
-            octets: 0,
-            owner: Vec::new(),
-        }
+        Self { messages: Messages::new(apex.clone(), id, Rtype::AXFR), whole: Whole::new(apex, limits) }
+    }
+
+    /// Whether a zone that is signed is taken nonetheless, without what belongs to its signing.
+    #[must_use]
+    pub fn strip_dnssec(mut self, strip: bool) -> Self {
+        self.whole.strip_dnssec = strip;
+        self
     }
 
     /// Takes the next message, without its length.
     pub fn message(&mut self, message: &[u8]) -> Result<Progress, Refusal> {
-        self.messages += 1;
+        let Self { messages, whole } = self;
+        messages.take(message, |owner, record| whole.record(owner, message, record))?;
+        Ok(if whole.closed { Progress::Done } else { Progress::More })
+    }
+
+    /// Makes the zone. This sorts it: some hundreds of milliseconds for a million records, and as much again where it has a
+    /// ZONEMD.
+    pub fn finish(self) -> Result<Transferred, Refusal> {
+        self.whole.finish(&self.messages)
+    }
+}
+
+impl Messages {
+    const fn new(apex: Name, id: u16, asked: Rtype) -> Self {
+        Self { id, asked, apex, count: 0, octets: 0, owner: Vec::new() }
+    }
+
+    /// Takes a message apart; each record of the answer goes to `record`, with its owner.
+    fn take(
+        &mut self,
+        message: &[u8],
+        mut record: impl FnMut(NameRef<'_>, Record) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        self.count += 1;
         self.octets += message.len();
-        if self.closed {
-            return Err(Refusal::AfterTheEnd);
-        }
-        let number = self.messages;
+        let number = self.count;
         let malformed = |error| Refusal::Malformed { message: number, error };
         let (header, mut walk) = Walk::begin(message).map_err(malformed)?;
         self.check(header).map_err(|error| Refusal::Stray { message: number, error })?;
         for _ in 0..header.questions {
             let question = walk.question(&mut self.owner).map_err(malformed)?;
-            if question.rtype != Rtype::AXFR || question.class != CLASS_IN || self.owner != self.apex.as_wire() {
+            if question.rtype != self.asked || question.class != CLASS_IN || self.owner != self.apex.as_wire() {
                 return Err(Refusal::Stray { message: number, error: Stray::Question });
             }
         }
         for _ in 0..header.answers {
-            let record = walk.record(&mut self.owner).map_err(malformed)?;
-            self.record(message, record)?;
+            let found = walk.record(&mut self.owner).map_err(malformed)?;
+            // The walk wrote one whole name.
+            let (owner, _) = NameRef::split_from(&self.owner).map_err(|error| malformed(WireError::Name(error)))?;
+            if found.class != CLASS_IN {
+                let Record { rtype, class, .. } = found;
+                return Err(Refusal::OtherClass { owner: owner.to_name(), rtype, class });
+            }
+            record(owner, found)?;
         }
         // OPT or TSIG may stand here, and nothing of a zone does (RFC 5936 §2.2.5).
         for _ in 0..header.additionals {
             walk.record(&mut self.owner).map_err(malformed)?;
         }
-        walk.end().map_err(malformed)?;
-        Ok(if self.closed { Progress::Done } else { Progress::More })
-    }
-
-    /// Makes the zone. This sorts it: some hundreds of milliseconds for a million records.
-    pub fn finish(self) -> Result<Transferred, Refusal> {
-        if !self.closed {
-            return Err(Refusal::Short { records: self.builder.record_count() });
-        }
-        let Built { zone, uneven_ttls } = self.builder.build()?;
-        Ok(Transferred { zone, stripped: self.stripped, uneven_ttls, messages: self.messages, octets: self.octets })
+        walk.end().map_err(malformed)
     }
 
     fn check(&self, header: Header) -> Result<(), Stray> {
@@ -234,43 +306,45 @@ impl Assembly {
         }
         Ok(())
     }
+}
 
-    fn record(&mut self, message: &[u8], record: Record) -> Result<(), Refusal> {
-        let Record { rtype, class, ttl, rdata } = record;
+impl Whole {
+    fn new(apex: Name, limits: Limits) -> Self {
+        Self {
+            strip_dnssec: false,
+            builder: ZoneBuilder::new(apex.clone(), limits),
+            aside: ZoneBuilder::new(apex.clone(), limits),
+            apex,
+            opening: Opening::default(),
+            closed: false,
+            stripped: BTreeMap::new(),
+        }
+    }
+
+    fn record(&mut self, owner: NameRef<'_>, message: &[u8], record: Record) -> Result<(), Refusal> {
+        let Record { rtype, ttl, rdata, .. } = record;
         if self.closed {
             return Err(Refusal::AfterTheEnd);
-        }
-        // `expand` wrote one whole name.
-        let (owner, _) = NameRef::split_from(&self.owner)
-            .map_err(|error| Refusal::Malformed { message: self.messages, error: WireError::Name(error) })?;
-        if class != CLASS_IN {
-            return Err(Refusal::OtherClass { owner: owner.to_name(), rtype, class });
         }
         let at_apex = owner == self.apex.by_ref();
         let opened = !self.opening.rdata.is_empty();
         if rtype == Rtype::SOA && at_apex {
-            let bad = |error| Refusal::BadRdata { owner: owner.to_name(), rtype, error };
-            let mut soa = Vec::new();
-            rdata::push_canonical(rtype, message, rdata.start, rdata.end, &mut soa).map_err(bad)?;
-            if opened {
-                return self.close(ttl, &soa);
-            }
-            Soa::from_rdata(&soa).map_err(bad)?;
-            self.builder.push(owner, rtype, ttl, &soa)?;
-            self.opening = Opening { ttl, rdata: soa };
-            return Ok(());
+            let soa = Opening { ttl, rdata: soa(owner, message, rdata)? };
+            return if opened { self.close(&soa) } else { self.open(soa) };
         }
         if !opened {
             return Err(Refusal::NoOpeningSoa { owner: owner.to_name(), rtype });
         }
-        if rtype == Rtype::DNSKEY && at_apex {
+        if rtype == Rtype::DNSKEY && at_apex && !self.strip_dnssec {
             return Err(Refusal::Signed);
         }
-        if rtype.is_of_signing() && owner.is_within(self.apex.by_ref()) {
+        let place = if rtype.is_of_signing() && owner.is_within(self.apex.by_ref()) {
             *self.stripped.entry(rtype).or_default() += 1;
-            return Ok(());
-        }
-        let written = self.builder.push_with(owner, rtype, ttl, |out| {
+            &mut self.aside
+        } else {
+            &mut self.builder
+        };
+        let written = place.push_with(owner, rtype, ttl, |out| {
             rdata::push_canonical(rtype, message, rdata.start, rdata.end, out).map_err(Pushed::Rdata)
         });
         written.map_err(|pushed| match pushed {
@@ -279,14 +353,69 @@ impl Assembly {
         })
     }
 
-    fn close(&mut self, ttl: u32, closing: &[u8]) -> Result<(), Refusal> {
-        if self.opening.rdata == closing && self.opening.ttl == ttl {
+    fn open(&mut self, soa: Opening) -> Result<(), Refusal> {
+        self.builder.push(self.apex.by_ref(), Rtype::SOA, soa.ttl, &soa.rdata)?;
+        self.opening = soa;
+        Ok(())
+    }
+
+    fn close(&mut self, soa: &Opening) -> Result<(), Refusal> {
+        if self.opening == *soa {
             self.closed = true;
             return Ok(());
         }
-        let serial = |rdata| Soa::from_rdata(rdata).map_or(Serial(0), |soa| soa.serial);
-        Err(Refusal::ClosingSoaDiffers { opening: serial(&self.opening.rdata), closing: serial(closing) })
+        Err(Refusal::ClosingSoaDiffers { opening: serial_of(&self.opening.rdata), closing: serial_of(&soa.rdata) })
     }
+
+    fn finish(mut self, messages: &Messages) -> Result<Transferred, Refusal> {
+        if !self.closed {
+            return Err(Refusal::Short { records: self.builder.record_count() + self.aside.record_count() });
+        }
+        let zonemd = self.verify()?;
+        let Self { builder, aside, stripped, .. } = self;
+        drop(aside);
+        let Built { zone, uneven_ttls } = builder.build()?;
+        // A ZONEMD that cannot be verified now could not be after a difference either.
+        let is_exact = uneven_ttls.is_empty() && !matches!(zonemd, Checked::Unsupported { .. });
+        let signed = stripped.keys().any(|rtype| *rtype != Rtype::ZONEMD);
+        let exact = Exact { signed, zonemd: zonemd != Checked::Absent };
+        Ok(Transferred {
+            zone,
+            stripped,
+            uneven_ttls,
+            zonemd,
+            exact: is_exact.then_some(exact),
+            since: None,
+            messages: messages.count,
+            octets: messages.octets,
+        })
+    }
+
+    /// Holds what came against the ZONEMD that came with it, before anything is evened out or dropped.
+    fn verify(&mut self) -> Result<Checked, ZonemdError> {
+        if !self.stripped.contains_key(&Rtype::ZONEMD) {
+            return Ok(Checked::Absent);
+        }
+        let zonemds: Vec<_> = self.aside.rdata_of(self.apex.by_ref(), Rtype::ZONEMD).map(<[u8]>::to_vec).collect();
+        let Self { builder, aside, opening, .. } = self;
+        zonemd::check(serial_of(&opening.rdata), zonemds.iter().map(Vec::as_slice), |hash| {
+            builder.digest_with(aside, hash)
+        })
+    }
+}
+
+/// The canonical RDATA of a SOA, which reads as one.
+fn soa(owner: NameRef<'_>, message: &[u8], rdata: std::ops::Range<usize>) -> Result<Vec<u8>, Refusal> {
+    let mut soa = Vec::new();
+    rdata::push_canonical(Rtype::SOA, message, rdata.start, rdata.end, &mut soa)
+        .and_then(|()| Soa::from_rdata(&soa).map(drop))
+        .map_err(|error| Refusal::BadRdata { owner: owner.to_name(), rtype: Rtype::SOA, error })?;
+    Ok(soa)
+}
+
+/// The serial in the RDATA of a SOA, which has been read before.
+fn serial_of(soa: &[u8]) -> Serial {
+    Soa::from_rdata(soa).map_or(Serial(0), |soa| soa.serial)
 }
 
 /// Whether the header is that of a good answer to the query with `id`.

@@ -52,9 +52,9 @@ impl Edit {
         Self { gone: vec![false; zone.record_count()], zone, limits, added: BTreeMap::new(), steps: 0, octets: 0 }
     }
 
-    /// The zone that it began with.
-    pub fn zone(&self) -> &Zone {
-        &self.zone
+    /// How many records were deleted and added.
+    pub fn steps(&self) -> usize {
+        self.steps
     }
 
     /// Deletes a record; RDATA in canonical form.

@@ -207,7 +207,6 @@ impl Check {
             let key = key.filter(|key| !key.get_ref().is_empty());
             let key = key.and_then(|key| self.key(&path("key"), &key, keys));
             let tls = Given { tls, name: tls_name, ca_file: tls_ca_file };
-            self.absent_switch(&path("ixfr"), ixfr.as_ref());
             let nets: Vec<_> = notify_from.iter().filter_map(|text| self.net(&path("notify_from"), text)).collect();
             let Some(address) = address else {
                 self.fault_at(at, &path("address"), "it is missing");
@@ -218,7 +217,8 @@ impl Check {
                 let tls = self.tls(path, &tls, address, &mut system);
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
                 sources.extend(nets);
-                primaries.push(Primary { name, server: Server { address, key, tls }, sources });
+                let ixfr = ixfr.is_none_or(Spanned::into_inner);
+                primaries.push(Primary { name, server: Server { address, key, tls }, sources, ixfr });
             }
         }
         primaries
@@ -235,7 +235,6 @@ impl Check {
                 self.fault_at(at, "zone.name", format!("zone {name} is there twice"));
                 continue;
             }
-            self.absent_switch("zone.strip_dnssec", zone.strip_dnssec.as_ref());
             self.absent_switch("zone.confirm", zone.confirm.as_ref());
             let hosted_zone_id = self.hosted_zone_id(zone.hosted_zone_id.as_ref());
             // A hosted zone has one name: two zones would undo one another's records in it.
@@ -248,6 +247,7 @@ impl Check {
                 primaries: self.references("zone.primaries", zone.primaries.as_ref(), at, "primary", &known.primaries),
                 queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
                 hosted_zone_id,
+                strip_dnssec: zone.strip_dnssec.as_ref().is_some_and(|strip| *strip.get_ref()),
                 name,
             });
         }

@@ -33,7 +33,13 @@ fn the_least_that_must_be_said() {
     let config = parse(MINIMAL).unwrap();
     assert_eq!(
         config.zones,
-        [Zone { name: "example.com".parse().unwrap(), primaries: vec![0], queues: vec![0], hosted_zone_id: None }]
+        [Zone {
+            name: "example.com".parse().unwrap(),
+            primaries: vec![0],
+            queues: vec![0],
+            hosted_zone_id: None,
+            strip_dnssec: false
+        }]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
     assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
@@ -57,7 +63,7 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in ["http", "timers.audit", "primary.main.ixfr", "zone.confirm", "catalog"] {
+    for key in ["http", "timers.audit", "zone.confirm", "catalog"] {
         assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
     }
     // Nothing but that, and the file with a secret that is nowhere.
@@ -70,8 +76,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     let zone = "name = \"Example.COM\"";
     let queue = "[queue.main]";
     for (place, on, off) in [
-        (primary, "ixfr = true", "ixfr = false"),
-        (zone, "strip_dnssec = true", "strip_dnssec = false"),
         (zone, "confirm = true", "confirm = false"),
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),

@@ -2,12 +2,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ID: u16 = 0x1234;
-const APEX: &[u8] = b"\x07example\x03com\x00";
-const GOOD: u16 = 0x8400;
+pub(super) const ID: u16 = 0x1234;
+pub(super) const APEX: &[u8] = b"\x07example\x03com\x00";
+pub(super) const GOOD: u16 = 0x8400;
 
 /// A record whose owner and RDATA stand uncompressed.
-fn record(owner: &[u8], rtype: Rtype, class: u16, ttl: u32, rdata: &[u8]) -> Vec<u8> {
+pub(super) fn record(owner: &[u8], rtype: Rtype, class: u16, ttl: u32, rdata: &[u8]) -> Vec<u8> {
     let mut record = owner.to_vec();
     record.extend(rtype.0.to_be_bytes());
     record.extend(class.to_be_bytes());
@@ -17,22 +17,22 @@ fn record(owner: &[u8], rtype: Rtype, class: u16, ttl: u32, rdata: &[u8]) -> Vec
     record
 }
 
-fn soa(serial: u32) -> Vec<u8> {
+pub(super) fn soa(serial: u32) -> Vec<u8> {
     let mut rdata = b"\x02ns\x07example\x03com\x00\x01h\x07example\x03com\x00".to_vec();
     rdata.extend(serial.to_be_bytes());
     rdata.extend([0; 16]);
     record(APEX, Rtype::SOA, 1, 3600, &rdata)
 }
 
-fn a(owner: &[u8], last: u8) -> Vec<u8> {
+pub(super) fn a(owner: &[u8], last: u8) -> Vec<u8> {
     record(owner, Rtype::A, 1, 60, &[192, 0, 2, last])
 }
 
-fn www(last: u8) -> Vec<u8> {
+pub(super) fn www(last: u8) -> Vec<u8> {
     a(b"\x03WWW\x07example\x03com\x00", last)
 }
 
-fn with_header(id: u16, flags: u16, counts: [usize; 4], body: &[u8]) -> Vec<u8> {
+pub(super) fn with_header(id: u16, flags: u16, counts: [usize; 4], body: &[u8]) -> Vec<u8> {
     let mut message = id.to_be_bytes().to_vec();
     message.extend(flags.to_be_bytes());
     for count in counts {
@@ -42,7 +42,7 @@ fn with_header(id: u16, flags: u16, counts: [usize; 4], body: &[u8]) -> Vec<u8> 
     message
 }
 
-fn message(records: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn message(records: &[Vec<u8>]) -> Vec<u8> {
     with_header(ID, GOOD, [0, records.len(), 0, 0], &records.concat())
 }
 
@@ -172,15 +172,58 @@ fn records_of_elsewhere_are_refused() {
 }
 
 #[test]
-fn a_signed_zone_is_refused_and_leftovers_of_signing_are_stripped() {
+fn a_signed_zone_is_refused_or_stripped() {
     let dnskey = record(APEX, Rtype::DNSKEY, 1, 60, b"\x01\x00\x03\x08key");
-    assert!(refused(&[message(&[soa(1), dnskey, soa(1)])]).contains("strip_dnssec is not supported yet"));
+    let signed = message(&[soa(1), dnskey, www(1), soa(1)]);
+    assert!(refused(std::slice::from_ref(&signed)).contains("set strip_dnssec = true for this zone"));
+    let mut stripping = assembly(Limits::default()).strip_dnssec(true);
+    assert_eq!(stripping.message(&signed), Ok(Progress::Done));
+    let done = stripping.finish().unwrap();
+    assert_eq!((done.stripped, done.zone.record_count()), (BTreeMap::from([(Rtype::DNSKEY, 1)]), 2));
+    assert_eq!(done.exact, Some(Exact { signed: true, zonemd: false }));
+}
+
+#[test]
+fn leftovers_of_signing_are_stripped() {
     let nsec = record(APEX, Rtype::NSEC, 1, 60, b"\x00");
     let cds = record(APEX, Rtype::CDS, 1, 60, b"\x00\x00\x00\x00\x00");
     let ds = record(b"\x05child\x07example\x03com\x00", Rtype::DS, 1, 60, b"\x00\x01\x08\x02abc");
     let done = transfer(&[message(&[soa(1), nsec.clone(), nsec, cds, ds, soa(1)])]).unwrap();
     assert_eq!(done.stripped, BTreeMap::from([(Rtype::NSEC, 2), (Rtype::CDS, 1)]));
     assert_eq!(done.zone.record_count(), 2);
+}
+
+#[test]
+fn a_zonemd_is_held_against_what_came_before_anything_is_evened_out() {
+    let signature = record(APEX, Rtype::RRSIG, 1, 7, b"\x00\x06and so on");
+    let uneven = record(b"\x03www\x07example\x03com\x00", Rtype::A, 1, 61, &[192, 0, 2, 9]);
+    let zonemd = |serial: u32, scheme: u8, digest: &[u8]| {
+        record(APEX, Rtype::ZONEMD, 1, 60, &[&serial.to_be_bytes(), &[scheme, 1][..], digest].concat())
+    };
+    let with = |records: &[Vec<u8>]| {
+        let inner = [&[soa(5), www(1), uneven.clone(), signature.clone()], records, &[soa(5)]].concat();
+        transfer(&[message(&inner)])
+    };
+    // What it comes to is in the refusal; that it is right is for the tests of the digest.
+    let Refusal::Zonemd(ZonemdError::OtherDigest { serial, found, .. }) = with(&[zonemd(5, 1, &[0; 48])]).unwrap_err()
+    else {
+        panic!("taken")
+    };
+    let digest: Vec<u8> = (0..96).step_by(2).map(|at| u8::from_str_radix(&found[at..at + 2], 16).unwrap()).collect();
+    assert_eq!(serial, Serial(5));
+    let done = with(&[zonemd(5, 1, &digest)]).unwrap();
+    assert_eq!((done.zonemd, done.zone.record_count()), (Checked::Verified(zonemd::Hash::Sha384), 3));
+    // The digest is over the TTLs as they came, and the zone has them evened out: no difference fits it.
+    assert_eq!((done.uneven_ttls.len(), done.exact), (1, None));
+    assert_ne!(done.zone.digest().to_string(), found);
+    let other = with(&[zonemd(5, 2, &digest)]).unwrap();
+    assert_eq!((other.zonemd, other.exact), (Checked::Unsupported { scheme: 2, hash: 1 }, None));
+    assert_eq!(
+        with(&[zonemd(4, 1, &digest)]).unwrap_err().to_string(),
+        "its ZONEMD is for serial 4, and its SOA has serial 5: what came is not what was published (RFC 8976)"
+    );
+    let even = transfer(&[message(&[soa(5), www(1), zonemd(5, 1, &[0; 48]), soa(5)])]).unwrap_err().to_string();
+    assert!(even.starts_with("its ZONEMD for serial 5 (SHA-384) says 0000"), "{even}");
 }
 
 #[test]

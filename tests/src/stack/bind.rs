@@ -27,13 +27,36 @@ pub async fn start_with(
     notify: SocketAddr,
     security: &Security,
 ) -> Result<NameServer, StackError> {
+    launch(dir, zone, notify, security, "").await
+}
+
+/// The same, with more settings of the zone, in the words of its configuration: `dnssec-policy default;`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_set(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    settings: &str,
+) -> Result<NameServer, StackError> {
+    launch(dir, zone, notify, &Security::default(), settings).await
+}
+
+async fn launch(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    security: &Security,
+    settings: &str,
+) -> Result<NameServer, StackError> {
     let (named, clients) = (programs::installed("named")?, Clients::find()?);
     let address = programs::free_address()?;
 
     let file = dir.join("zone.db");
     std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
     let config = dir.join("named.conf");
-    let text = config_text(dir, zone, address, notify, security);
+    let text = config_text(dir, zone, address, notify, security, settings);
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(named);
@@ -46,7 +69,14 @@ pub async fn start_with(
 }
 
 /// notify-delay is 5 seconds by default: right for a busy server, and the longest wait of a test by far.
-fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr, security: &Security) -> String {
+fn config_text(
+    dir: &Path,
+    zone: &ZoneFile,
+    address: SocketAddr,
+    notify: SocketAddr,
+    security: &Security,
+    settings: &str,
+) -> String {
     let (dir, name) = (dir.display(), &zone.zone);
     let (ip, port) = (address.ip(), address.port());
     let (notify_ip, notify_port) = (notify.ip(), notify.port());
@@ -89,6 +119,7 @@ zone "{name}" {{
     file "zone.db";
     allow-update {{ {ip}; }};
     also-notify {{ {notify_ip} port {notify_port}{notify_key}; }};
+    {settings}
 }};
 "#
     )

@@ -27,6 +27,29 @@ pub async fn start_with(
     notify: SocketAddr,
     security: &Security,
 ) -> Result<NameServer, StackError> {
+    launch(dir, zone, notify, security, "").await
+}
+
+/// The same, with more settings of the zone, in the words of its configuration: `dnssec-signing: on`.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_set(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    settings: &str,
+) -> Result<NameServer, StackError> {
+    launch(dir, zone, notify, &Security::default(), settings).await
+}
+
+async fn launch(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    security: &Security,
+    settings: &str,
+) -> Result<NameServer, StackError> {
     let (knotd, clients) = (programs::installed("knotd")?, Clients::find()?);
     let address = programs::free_address()?;
 
@@ -36,7 +59,7 @@ pub async fn start_with(
     let file = dir.join("zone.db");
     std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
     let config = dir.join("knot.conf");
-    let text = config_text(dir, zone, address, notify, security);
+    let text = config_text(dir, zone, address, notify, security, settings);
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(knotd);
@@ -47,10 +70,18 @@ pub async fn start_with(
     Ok(NameServer::new(process, address, zone.zone.clone(), clients))
 }
 
-fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr, security: &Security) -> String {
+fn config_text(
+    dir: &Path,
+    zone: &ZoneFile,
+    address: SocketAddr,
+    notify: SocketAddr,
+    security: &Security,
+    settings: &str,
+) -> String {
     let (dir, name) = (dir.display(), &zone.zone);
     let (ip, port) = (address.ip(), address.port());
     let (notify_ip, notify_port) = (notify.ip(), notify.port());
+    let settings: String = settings.lines().map(|setting| format!("    {setting}\n")).collect();
     let (key, its_key) = match &security.key {
         None => (String::new(), String::new()),
         Some(TsigKey { name, algorithm, secret }) => (
@@ -86,6 +117,6 @@ zone:
     file: zone.db
     notify: relay
     acl: [relay, loopback]
-"#
+{settings}"#
     )
 }

@@ -1,0 +1,262 @@
+//! Incremental transfers, ZONEMD and signed zones with real name servers: what the relay has after differences is what the
+//! primary has.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its functions")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secondary53_relay::primary::{self, Limits, Look, PrimaryError, Wanted};
+use secondary53_relay::store::Store;
+use secondary53_relay::transfer::{Refusal, Transferred};
+use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
+use secondary53_tests::stack::wait::{GENEROUS, until};
+use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, process, programs};
+use secondary53_zone::zonemd::{Checked, Hash};
+use secondary53_zone::{Name, Rtype, Snapshot, Zone};
+
+const ZONE: &str = "example.com";
+
+fn zone_file() -> ZoneFile {
+    let text = "$TTL 300\n\
+        @ SOA ns1 hostmaster 4294967290 3600 600 1209600 300\n\
+        @ NS ns1\n@ NS ns2.example.net.\n@ MX 10 mail\n\
+        ns1 A 192.0.2.1\nmail A 192.0.2.2\n\
+        www A 192.0.2.3\nwww A 192.0.2.4\nwww AAAA 2001:db8::1\n\
+        txt TXT \"one\" \"two\"\n*.wild TXT wild\nsub NS ns.sub\nns.sub A 192.0.2.9\n";
+    ZoneFile { zone: ZONE.to_owned(), text: format!("$ORIGIN {ZONE}.\n{text}") }
+}
+
+/// A secondary without a daemon: a store, and looks at one primary.
+struct Secondary {
+    zone: Name,
+    store: Arc<Store>,
+    strip_dnssec: bool,
+    ours: Option<Zone>,
+}
+
+impl Secondary {
+    fn new(dir: &Path, strip_dnssec: bool) -> Self {
+        let store = Arc::new(Store::open(&dir.join("state")).unwrap());
+        Self { zone: ZONE.parse().unwrap(), store, strip_dnssec, ours: None }
+    }
+
+    async fn look(&self, server: &NameServer) -> Result<Look, PrimaryError> {
+        let ours = self.ours.as_ref().map(Zone::serial);
+        let wanted = Wanted { zone: &self.zone, ours, strip_dnssec: self.strip_dnssec, stored: Some(&self.store) };
+        primary::look(wanted, server.address, Limits::default()).await
+    }
+
+    /// Looks, and keeps what is newer as a queue would have accepted it.
+    async fn refresh(&mut self, server: &NameServer) -> Transferred {
+        let Look::Transferred(transferred) = self.look(server).await.unwrap() else { panic!("nothing newer") };
+        let snapshot = Snapshot::new(transferred.zone.clone()).with_exact(transferred.exact);
+        self.store.write(&self.zone, &snapshot.encode().unwrap()).unwrap();
+        self.ours = Some(transferred.zone.clone());
+        transferred
+    }
+
+    /// The zone as a whole transfer brings it now.
+    async fn whole(&self, server: &NameServer) -> Zone {
+        let wanted = Wanted { zone: &self.zone, ours: None, strip_dnssec: self.strip_dnssec, stored: None };
+        match primary::look(wanted, server.address, Limits::default()).await.unwrap() {
+            Look::Transferred(whole) => whole.zone,
+            Look::NotNewer(_) => panic!("anything is newer than nothing"),
+        }
+    }
+}
+
+/// Transactions, each in turn; between two looks there may be several.
+const CHANGES: [&[&[&str]]; 6] = [
+    &[&["add new.example.com. 300 A 192.0.2.10"]],
+    &[&["delete www.example.com. A 192.0.2.3", "add www.example.com. 300 A 192.0.2.5"]],
+    // A whole RRset, then its TTL alone, then all of a name.
+    &[&["delete txt.example.com. TXT"], &["delete www.example.com. A", "add www.example.com. 60 A 192.0.2.4"]],
+    &[&["delete www.example.com."], &["add www.example.com. 300 CNAME new.example.com."]],
+    // Away and back, over several sequences.
+    &[
+        &["delete mail.example.com. A"],
+        &["add mail.example.com. 300 A 192.0.2.2", "add x.example.com. 300 TXT x"],
+        &["delete x.example.com. TXT", "add deep.er.example.com. 300 MX 0 ."],
+        &["add new.example.com. 300 A 192.0.2.11", "add new.example.com. 300 A 192.0.2.12"],
+    ],
+    // Another TTL for what is there already: servers differ in what they make of it, and ours is theirs.
+    &[&["add new.example.com. 1200 A 192.0.2.13"]],
+];
+
+/// The law: what came as differences is what a whole transfer brings. Serials wrap on the way.
+async fn follows(server: &NameServer, dir: &Path) -> Result<(), StackError> {
+    let mut secondary = Secondary::new(dir, false);
+    assert_eq!(secondary.refresh(server).await.since, None);
+    let mut incremental = 0;
+    for transactions in CHANGES {
+        let before = secondary.ours.as_ref().unwrap().serial();
+        for changes in transactions {
+            server.update(changes).await?;
+        }
+        let came = secondary.refresh(server).await;
+        assert!(came.since.is_none_or(|since| since == before));
+        incremental += usize::from(came.since.is_some());
+        assert_eq!(came.zone, secondary.whole(server).await, "{transactions:?}");
+        assert_eq!(came.zone.digest(), secondary.whole(server).await.digest());
+    }
+    // All but the last, where a server may leave it to a whole transfer to show what the TTLs are.
+    assert!(incremental >= CHANGES.len() - 1, "{incremental} of {} came as differences", CHANGES.len());
+    assert!(secondary.ours.as_ref().unwrap().serial().0 < 100, "the serial was to wrap");
+    assert!(matches!(secondary.look(server).await.unwrap(), Look::NotNewer(_)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn differences_from_bind() {
+    pass_over_missing(
+        async {
+            let dir = tempfile::tempdir().unwrap();
+            follows(&bind::start(dir.path(), &zone_file(), programs::free_address()?).await?, dir.path()).await
+        }
+        .await,
+    )
+    .unwrap();
+}
+
+#[tokio::test]
+async fn differences_from_knot() {
+    pass_over_missing(
+        async {
+            let dir = tempfile::tempdir().unwrap();
+            follows(&knot::start(dir.path(), &zone_file(), programs::free_address()?).await?, dir.path()).await
+        }
+        .await,
+    )
+    .unwrap();
+}
+
+/// Knot keeps a ZONEMD up to date: it is verified on the whole zone and on what differences make of it.
+#[tokio::test]
+async fn a_zonemd_of_knot_is_verified() {
+    pass_over_missing(verified().await).unwrap();
+}
+
+async fn verified() -> Result<(), StackError> {
+    for (setting, hash) in [("zonemd-sha384", Hash::Sha384), ("zonemd-sha512", Hash::Sha512)] {
+        let dir = tempfile::tempdir().unwrap();
+        let setting = format!("zonemd-generate: {setting}");
+        let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, &[&setting]).await?;
+        let mut secondary = Secondary::new(dir.path(), false);
+        assert_eq!(secondary.refresh(&server).await.zonemd, Checked::Verified(hash));
+        server.update(&["add new.example.com. 300 A 192.0.2.10"]).await?;
+        let came = secondary.refresh(&server).await;
+        assert!(came.since.is_some(), "it came whole");
+        assert_eq!((came.zonemd, &came.zone), (Checked::Verified(hash), &secondary.whole(&server).await));
+    }
+    Ok(())
+}
+
+/// The same zone with its ZONEMD, and one record changed behind its back.
+#[tokio::test]
+async fn what_its_zonemd_does_not_speak_of_is_refused() {
+    pass_over_missing(tampered().await).unwrap();
+}
+
+async fn tampered() -> Result<(), StackError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("plain.zone");
+    let plain = zone_file();
+    std::fs::write(&file, &plain.text).unwrap();
+    let script = programs::workspace().join("tests/zonemd.py");
+    let arguments = [script.to_str().unwrap(), file.to_str().unwrap(), ZONE];
+    let digest = process::run(&programs::in_venv("python")?, &arguments, "").await?;
+    let with = |serial: u32, text: &str| ZoneFile {
+        zone: ZONE.to_owned(),
+        text: format!("{text}@ 300 ZONEMD {serial} 1 1 {}\n", digest.trim()),
+    };
+    for (number, (zone, told)) in [
+        (with(4_294_967_290, &plain.text), None),
+        (
+            with(4_294_967_290, &plain.text.replace("192.0.2.4", "192.0.2.5")),
+            Some("for serial 4294967290 (SHA-384) says"),
+        ),
+        (with(4_294_967_290, &plain.text.replace("$TTL 300", "$TTL 301")), Some("and its records come to")),
+        (with(7, &plain.text), Some("its ZONEMD is for serial 7, and its SOA has serial 4294967290")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let place = dir.path().join(number.to_string());
+        std::fs::create_dir(&place).unwrap();
+        let server = knot::start(&place, &zone, programs::free_address()?).await?;
+        let looked = Secondary::new(&place, false).look(&server).await;
+        match (looked, told) {
+            (Ok(Look::Transferred(whole)), None) => assert_eq!(whole.zonemd, Checked::Verified(Hash::Sha384)),
+            (Err(error), Some(told)) => assert!(error.to_string().contains(told), "{error}"),
+            (other, told) => panic!("{told:?}, and it was {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the server has signed the zone.
+async fn signed(server: &NameServer) -> Result<(), StackError> {
+    until(GENEROUS, "the zone signed", async || {
+        let is_signed = |(_, rtype): &(String, String)| rtype == "RRSIG";
+        Ok(server.transfer().await?.keys().any(is_signed).then_some(()))
+    })
+    .await
+}
+
+/// A signed zone is refused; stripped, it is the unsigned one, and stays so through differences.
+async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool) -> Result<(), StackError> {
+    signed(server).await?;
+    let refused = Secondary::new(&dir.join("strict"), false).look(server).await;
+    assert!(matches!(refused, Err(PrimaryError::Refused(Refusal::Signed))), "{refused:?}");
+
+    let mut secondary = Secondary::new(dir, true);
+    let first = secondary.refresh(server).await;
+    assert!(first.stripped[&Rtype::RRSIG] > 3 && first.stripped.contains_key(&Rtype::DNSKEY), "{:?}", first.stripped);
+    assert_eq!(matches!(first.zonemd, Checked::Verified(_)), has_zonemd, "{:?}", first.zonemd);
+    assert!(first.zone.rrsets().all(|rrset| !rrset.rtype().is_of_signing()));
+    for changes in [
+        &["add new.example.com. 300 A 192.0.2.10"][..],
+        &["delete www.example.com. A", "add www.example.com. 60 A 192.0.2.4"],
+        &["delete www.example.com.", "delete txt.example.com. TXT"],
+    ] {
+        server.update(changes).await?;
+        let came = secondary.refresh(server).await;
+        // The digest covers what differences do not bring: where there is one, the zone comes whole.
+        assert_eq!(came.since.is_some(), !has_zonemd);
+        assert_eq!(matches!(came.zonemd, Checked::Verified(_)), has_zonemd);
+        assert!(came.zone.rrsets().all(|rrset| !rrset.rtype().is_of_signing()));
+        let whole = secondary.whole(server).await;
+        if whole.serial() == came.zone.serial() {
+            assert_eq!(came.zone, whole);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_zone_that_knot_signs() {
+    pass_over_missing(signed_by_knot().await).unwrap();
+}
+
+async fn signed_by_knot() -> Result<(), StackError> {
+    for (settings, has_zonemd) in
+        [(&["dnssec-signing: on"][..], false), (&["dnssec-signing: on", "zonemd-generate: zonemd-sha384"], true)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, settings).await?;
+        stripped(&server, dir.path(), has_zonemd).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_zone_that_bind_signs() {
+    pass_over_missing(signed_by_bind().await).unwrap();
+}
+
+async fn signed_by_bind() -> Result<(), StackError> {
+    let dir = tempfile::tempdir().unwrap();
+    let server = bind::start_set(dir.path(), &zone_file(), programs::free_address()?, "dnssec-policy default;").await?;
+    stripped(&server, dir.path(), false).await
+}
