@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use secondary53_zone::snapshot::SnapshotError;
@@ -71,7 +71,7 @@ impl Store {
     /// The zone's snapshot; `None` where there is none.
     pub fn read(&self, zone: &Name, limits: Limits) -> Result<Option<Snapshot>, StoreError> {
         let path = self.path(zone);
-        let octets = match fs::read(&path) {
+        let octets = match read_within(&path, limits.octets) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             read => read.map_err(failed("read", &path))?,
         };
@@ -122,6 +122,14 @@ impl Store {
     fn path(&self, zone: &Name) -> PathBuf {
         self.directory.join(stem(zone) + ".snapshot")
     }
+}
+
+/// A file, and no more of it than so many octets: a snapshot is smaller than what it unfolds to, and a larger one is cut off
+/// here and damaged then.
+fn read_within(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    File::open(path)?.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 /// A file name of letters that every file system keeps apart, no two zones with the same. The name cannot leave the

@@ -1,13 +1,13 @@
 //! What is said to a query: zones, scripts and a query in, an answer out. No socket.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 
 use super::message::{Header, Incoming, Query, Section, Writer};
-use super::transfer::{Script, Steps, steps, writer};
+use super::transfer::{Body, Script, Steps, steps, writer};
 use super::{Behaviour, Forgery, Name, Packing, Record, SoaBehaviour, Transport, ZoneFile, newer};
 
 /// UDP without EDNS (RFC 1035 §4.2.1), and the most that is sent with it.
@@ -18,6 +18,10 @@ const UDP_OCTETS_MOST: u16 = 4096;
 #[derive(Default)]
 pub(super) struct Served {
     pub zones: HashMap<Name, Arc<ZoneFile>>,
+    /// The versions that each zone had before, the oldest first.
+    histories: HashMap<Name, VecDeque<Arc<ZoneFile>>>,
+    /// How many of them are kept.
+    pub kept: usize,
     pub transfers: Script<Behaviour>,
     pub soa_answers: Script<SoaBehaviour>,
     pub packing: Packing,
@@ -30,6 +34,26 @@ pub(super) enum Answer {
 }
 
 impl Served {
+    /// Serves this zone. The one before it stays as its history, unless the serial does not lead forwards.
+    pub fn set_zone(&mut self, zone: ZoneFile) {
+        let (apex, serial) = (zone.apex().clone(), zone.serial());
+        let before = self.zones.insert(apex.clone(), Arc::new(zone));
+        let history = self.histories.entry(apex).or_default();
+        match before {
+            Some(before) if newer(serial, before.serial()) => history.push_back(before),
+            _ => history.clear(),
+        }
+        history.drain(..history.len().saturating_sub(self.kept));
+    }
+
+    /// What leads from this serial to the zone (RFC 1995 §4), where that is known.
+    fn differences(&self, zone: &Arc<ZoneFile>, from: u32) -> Option<Body> {
+        let history = self.histories.get(zone.apex())?;
+        let begin = history.iter().position(|version| version.serial() == from)?;
+        let versions = || history.range(begin..).chain([zone]);
+        Some(Body::differences(zone, versions().zip(versions().skip(1))))
+    }
+
     pub fn answer(&mut self, incoming: &Incoming, transport: Transport) -> Answer {
         let query = match incoming {
             Incoming::Ignore => return Answer::Nothing,
@@ -53,8 +77,7 @@ impl Served {
         let Some(zone) = self.zones.get(&query.name).cloned() else { return refusal(query, Rcode::NOTAUTH) };
         if query.rtype == Rtype::IXFR {
             let current = query.from_serial.is_some_and(|from| !newer(zone.serial(), from));
-            // RFC 1995 §2, §4: nothing newer, or too much for UDP, is a single SOA. There is no history here, so that
-            // any other answer is the whole zone.
+            // RFC 1995 §2, §4: nothing newer, or too much for UDP, is a single SOA.
             if current || transport == Transport::Udp {
                 return self.finish(query, transport, Header::answering(query, Rcode::NOERROR), None, |message| {
                     message.record(Section::Answer, zone.soa()).is_ok()
@@ -64,7 +87,9 @@ impl Served {
             // RFC 5936 §4.2: AXFR over UDP is not defined.
             return refusal(query, Rcode::FORMERR);
         }
-        Answer::Transfer(steps(&zone, query.clone(), &self.transfers.take(), self.packing))
+        let differences = query.from_serial.filter(|_| query.rtype == Rtype::IXFR);
+        let body = differences.and_then(|from| self.differences(&zone, from)).unwrap_or(Body::Whole(zone));
+        Answer::Transfer(steps(&body, query.clone(), &self.transfers.take(), self.packing))
     }
 
     fn look_up(&mut self, query: &Query, transport: Transport) -> Answer {

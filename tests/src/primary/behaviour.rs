@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Rcode, Record};
 
-/// How one transfer (AXFR, or IXFR answered in full) goes. Messages and records are counted from 0 and in whole.
+/// How one transfer (AXFR or IXFR) goes. Messages and records are counted from 0 and in whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Behaviour {
     /// As RFC 5936 says.

@@ -1,7 +1,6 @@
 //! What a primary is started with.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::answer::Served;
@@ -31,7 +30,15 @@ impl Config {
     /// Serves this zone, in the place of one of the same name.
     #[must_use]
     pub fn zone(mut self, zone: ZoneFile) -> Self {
-        self.served.zones.insert(zone.apex().clone(), Arc::new(zone));
+        self.served.set_zone(zone);
+        self
+    }
+
+    /// Keeps so many earlier versions of each zone, and answers IXFR with the differences from them (RFC 1995). None are kept
+    /// if not given: what is newer comes whole.
+    #[must_use]
+    pub fn history(mut self, versions: usize) -> Self {
+        self.served.kept = versions;
         self
     }
 

@@ -10,7 +10,7 @@ use domain::base::name::FromStrError;
 use super::Name;
 
 /// One record. Any type, class and RDATA can be expressed, legal or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// Kept in the case it was written in.
     pub owner: Name,

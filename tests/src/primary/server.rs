@@ -212,7 +212,7 @@ impl Shared {
     }
 
     pub fn set_zone(&self, zone: ZoneFile) {
-        self.served().zones.insert(zone.apex().clone(), Arc::new(zone));
+        self.served().set_zone(zone);
     }
 
     pub fn zone(&self, apex: &Name) -> Option<Arc<ZoneFile>> {

@@ -1,6 +1,6 @@
 //! A zone transfer as a sequence of steps, worked out without a socket: what to send, and how it ends.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::iter::{Peekable, once};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,10 +30,49 @@ pub(super) enum Step {
 
 pub(super) type Steps = Box<dyn Iterator<Item = Step> + Send>;
 
+/// What stands between the SOA that opens a transfer and the one that closes it.
+#[derive(Clone)]
+pub(super) enum Body {
+    /// The zone.
+    Whole(Arc<ZoneFile>),
+    /// What leads to it: difference sequences (RFC 1995 §4).
+    Differences(Arc<ZoneFile>, Arc<[Record]>),
+}
+
+impl Body {
+    /// A sequence for each pair of an older and a newer version.
+    pub fn differences<'a>(
+        zone: &Arc<ZoneFile>,
+        pairs: impl Iterator<Item = (&'a Arc<ZoneFile>, &'a Arc<ZoneFile>)>,
+    ) -> Self {
+        let only_in = |one: &ZoneFile, other: &ZoneFile| -> Vec<Record> {
+            let others: HashSet<_> = other.records().iter().collect();
+            one.records().iter().filter(|record| !others.contains(record)).cloned().collect()
+        };
+        let sequence = |(old, new): (&'a Arc<ZoneFile>, &'a Arc<ZoneFile>)| {
+            let deleted = once(old.soa().clone()).chain(only_in(old, new));
+            deleted.chain(once(new.soa().clone())).chain(only_in(new, old)).collect::<Vec<_>>()
+        };
+        Self::Differences(Arc::clone(zone), pairs.flat_map(sequence).collect())
+    }
+
+    fn soa(&self) -> &Record {
+        let (Self::Whole(zone) | Self::Differences(zone, _)) = self;
+        zone.soa()
+    }
+
+    fn records(&self) -> &[Record] {
+        match self {
+            Self::Whole(zone) => zone.records(),
+            Self::Differences(_, records) => records,
+        }
+    }
+}
+
 /// The answer to a transfer query. After steps that end otherwise than in a close, the connection takes more queries.
-pub(super) fn steps(zone: &Arc<ZoneFile>, query: Query, behaviour: &Behaviour, packing: Packing) -> Steps {
+pub(super) fn steps(body: &Body, query: Query, behaviour: &Behaviour, packing: Packing) -> Steps {
     let messages = Messages {
-        items: items(zone, behaviour).peekable(),
+        items: items(body, behaviour).peekable(),
         query,
         packing,
         forge: if let Behaviour::Forge(forgery, from) = behaviour { Some((*forgery, *from)) } else { None },
@@ -84,16 +123,17 @@ enum Item {
 
 type Items = Box<dyn Iterator<Item = Item> + Send>;
 
-fn items(zone: &Arc<ZoneFile>, behaviour: &Behaviour) -> Items {
-    let soa = zone.soa().clone();
+fn items(body: &Body, behaviour: &Behaviour) -> Items {
+    let whole = body;
+    let soa = whole.soa().clone();
     let apex = soa.owner.clone();
     let opening = once(Item::Record(soa.clone()));
     let closing = once(Item::Record(soa.clone()));
-    let body = part(zone, 0, usize::MAX);
-    let half = zone.records().len() / 2;
+    let body = part(whole, 0, usize::MAX);
+    let half = whole.records().len() / 2;
     let with = |records: Vec<Record>| {
-        let first = part(zone, 0, half);
-        let second = part(zone, half, usize::MAX);
+        let first = part(whole, 0, half);
+        let second = part(whole, half, usize::MAX);
         first.chain(records.into_iter().map(Item::Record)).chain(second)
     };
     match behaviour {
@@ -138,9 +178,9 @@ fn items(zone: &Arc<ZoneFile>, behaviour: &Behaviour) -> Items {
     }
 }
 
-fn part(zone: &Arc<ZoneFile>, from: usize, to: usize) -> impl Iterator<Item = Item> + Send + use<> {
-    let zone = Arc::clone(zone);
-    (from..to).map_while(move |at| zone.records().get(at).cloned().map(Item::Record))
+fn part(body: &Body, from: usize, to: usize) -> impl Iterator<Item = Item> + Send + use<> {
+    let body = body.clone();
+    (from..to).map_while(move |at| body.records().get(at).cloned().map(Item::Record))
 }
 
 /// A TXT record that no zone file holds, with a number.

@@ -74,6 +74,12 @@ impl Place {
         )
     }
 
+    /// One more line for the zone, which is the last table of the configuration.
+    pub fn add_to_zone(&self, line: &str) {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), format!("{text}\n{line}\n")).unwrap();
+    }
+
     pub fn config(&self) -> PathBuf {
         self.directory.path().join("relay.toml")
     }
