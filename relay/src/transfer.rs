@@ -244,6 +244,9 @@ impl Assembly {
     /// Takes the next message, without its length.
     pub fn message(&mut self, message: &[u8]) -> Result<Progress, Refusal> {
         let Self { messages, whole } = self;
+        if whole.closed {
+            return Err(Refusal::AfterTheEnd);
+        }
         messages.take(message, |owner, record| whole.record(owner, message, record))?;
         Ok(if whole.closed { Progress::Done } else { Progress::More })
     }

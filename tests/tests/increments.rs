@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its functions")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ impl Secondary {
     async fn refresh(&mut self, server: &NameServer) -> Transferred {
         let Look::Transferred(transferred) = self.look(server).await.unwrap() else { panic!("nothing newer") };
         let snapshot = Snapshot::new(transferred.zone.clone()).with_exact(transferred.exact);
-        self.store.write(&self.zone, &snapshot.encode().unwrap()).unwrap();
+        self.store.write(&self.zone, &snapshot.encode().unwrap(), &BTreeSet::new()).unwrap();
         self.ours = Some(transferred.zone.clone());
         transferred
     }

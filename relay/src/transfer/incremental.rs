@@ -124,6 +124,9 @@ impl Incremental {
 
     /// Takes the next message, without its length.
     pub fn message(&mut self, message: &[u8]) -> Result<Progress, Refusal> {
+        if self.is_done() {
+            return Err(Refusal::AfterTheEnd);
+        }
         let Self { messages, limits, stage } = self;
         messages.take(message, |owner, record| stage.record(*limits, owner, message, record))?;
         // One SOA alone that is not newer is the whole answer (RFC 1995 §2). One that is newer may be the first of an answer
@@ -134,13 +137,16 @@ impl Incremental {
                 *stage = Stage::Current(serial);
             }
         }
-        let is_done = match stage {
+        Ok(if self.is_done() { Progress::Done } else { Progress::More })
+    }
+
+    fn is_done(&self) -> bool {
+        match &self.stage {
             Stage::Current(_) => true,
             Stage::Whole(whole) => whole.closed,
             Stage::Differences(differences) => differences.step == Step::Closed,
             Stage::Opening(_) | Stage::Opened(..) | Stage::Refused => false,
-        };
-        Ok(if is_done { Progress::Done } else { Progress::More })
+        }
     }
 
     /// Makes the zone: some hundreds of milliseconds for a million records.

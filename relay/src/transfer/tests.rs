@@ -153,6 +153,7 @@ fn nothing_follows_the_end() {
     let whole = message(&[soa(1), soa(1)]);
     assert_eq!(transfer(&[message(&[soa(1), soa(1), www(1)])]).unwrap_err(), Refusal::AfterTheEnd);
     assert_eq!(transfer(&[whole.clone(), message(&[www(1)])]).unwrap_err(), Refusal::AfterTheEnd);
+    assert_eq!(transfer(&[whole.clone(), b"junk".to_vec()]).unwrap_err(), Refusal::AfterTheEnd);
     let mut surplus = whole;
     surplus.push(0);
     assert_eq!(refused(&[surplus]), "message 1 is malformed: 1 octets follow its last record");

@@ -61,7 +61,8 @@ async fn where_differences_fail_the_zone_comes_whole() {
     let config = Config::new().history(99).zone(version(1, [1])).packing(Packing::one_record());
     let (primary, sqs, place) = world(config).await;
     assert!(place.once().await.0);
-    let there = Record::new(&format!("www.{APEX}."), Rtype::A, 300, vec![192, 0, 2, 0]).unwrap();
+    // Half-way is where records are deleted.
+    let not_there = Record::new(&format!("www.{APEX}."), Rtype::A, 300, vec![192, 0, 2, 99]).unwrap();
     let rcode = |rcode| Behaviour::Forge(Forgery::Rcode(rcode), 0);
     for (serial, (behaviour, told)) in (2_u8..).zip([
         (rcode(Rcode::NOTIMP), "NOTIMP"),
@@ -73,7 +74,7 @@ async fn where_differences_fail_the_zone_comes_whole() {
         (Behaviour::ResetAfterMessages(1), "reset"),
         (Behaviour::SilentAfterMessages(1), "nothing came for 1s"),
         (Behaviour::ClosingSerial(1), "the closing SOA (serial 1) is not the opening one"),
-        (Behaviour::With(vec![there]), "there is no such record"),
+        (Behaviour::With(vec![not_there]), "there is no such record"),
         (Behaviour::EmptyAnswer, "holds no record"),
         (Behaviour::PointerLoop, "malformed"),
         (Behaviour::Forge(Forgery::WrongId, 2), "another ID"),

@@ -55,6 +55,9 @@ fn differences_are_applied_one_after_the_other() {
     let done = new_zone(answered(&one));
     assert_eq!((done.since, done.exact), (Some(Serial(1)), Some(Exact::default())));
     assert_eq!(done.zone, zone(&[soa(3), www(2), www(3)]));
+    let mut ended = Incremental::new(base(&[soa(1), www(1)]), ID, Limits::default());
+    assert_eq!(ended.message(&message(&one)), Ok(Progress::Done));
+    assert_eq!(ended.message(b"junk"), Err(Refusal::AfterTheEnd));
     // Several sequences, the last of which takes back what the first gave, and a whole RRset.
     let several = [soa(3), soa(1), www(1), soa(2), www(3), soa(2), www(2), www(3), soa(3), soa(3)];
     assert_eq!(new_zone(answered(&several)).zone, zone(&[soa(3)]));
