@@ -3,13 +3,16 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in its functions")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use proptest::prelude::*;
 use secondary53_relay::primary::{self, Limits, Look, PrimaryError, Wanted};
 use secondary53_relay::store::Store;
 use secondary53_relay::transfer::{Refusal, Transferred};
+use secondary53_tests::primary::{Config, Packing, Primary, Record, Rtype as RecordType, ZoneFile as EmbeddedZone};
 use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, process, programs};
@@ -42,14 +45,14 @@ impl Secondary {
         Self { zone: ZONE.parse().unwrap(), store, strip_dnssec, ours: None }
     }
 
-    async fn look(&self, server: &NameServer) -> Result<Look, PrimaryError> {
+    async fn look(&self, server: SocketAddr) -> Result<Look, PrimaryError> {
         let ours = self.ours.as_ref().map(Zone::serial);
         let wanted = Wanted { zone: &self.zone, ours, strip_dnssec: self.strip_dnssec, stored: Some(&self.store) };
-        primary::look(wanted, server.address, Limits::default()).await
+        primary::look(wanted, server, Limits::default()).await
     }
 
     /// Looks, and keeps what is newer as a queue would have accepted it.
-    async fn refresh(&mut self, server: &NameServer) -> Transferred {
+    async fn refresh(&mut self, server: SocketAddr) -> Transferred {
         let Look::Transferred(transferred) = self.look(server).await.unwrap() else { panic!("nothing newer") };
         let snapshot = Snapshot::new(transferred.zone.clone()).with_exact(transferred.exact);
         self.store.write(&self.zone, &snapshot.encode().unwrap(), &BTreeSet::new()).unwrap();
@@ -58,9 +61,9 @@ impl Secondary {
     }
 
     /// The zone as a whole transfer brings it now.
-    async fn whole(&self, server: &NameServer) -> Zone {
+    async fn whole(&self, server: SocketAddr) -> Zone {
         let wanted = Wanted { zone: &self.zone, ours: None, strip_dnssec: self.strip_dnssec, stored: None };
-        match primary::look(wanted, server.address, Limits::default()).await.unwrap() {
+        match primary::look(wanted, server, Limits::default()).await.unwrap() {
             Look::Transferred(whole) => whole.zone,
             Look::NotNewer(_) => panic!("anything is newer than nothing"),
         }
@@ -88,19 +91,19 @@ const CHANGES: [&[&[&str]]; 6] = [
 /// The law: what came as differences is what a whole transfer brings. Serials wrap on the way.
 async fn follows(server: &NameServer, dir: &Path) -> Result<(), StackError> {
     let mut secondary = Secondary::new(dir, false);
-    assert_eq!(secondary.refresh(server).await.since, None);
+    assert_eq!(secondary.refresh(server.address).await.since, None);
     for transactions in CHANGES {
         let before = secondary.ours.as_ref().unwrap().serial();
         for changes in transactions {
             server.update(changes).await?;
         }
-        let came = secondary.refresh(server).await;
+        let came = secondary.refresh(server.address).await;
         assert_eq!(came.since, Some(before), "{transactions:?}");
-        assert_eq!(came.zone, secondary.whole(server).await, "{transactions:?}");
-        assert_eq!(came.zone.digest(), secondary.whole(server).await.digest());
+        assert_eq!(came.zone, secondary.whole(server.address).await, "{transactions:?}");
+        assert_eq!(came.zone.digest(), secondary.whole(server.address).await.digest());
     }
     assert!(secondary.ours.as_ref().unwrap().serial().0 < 100, "the serial was to wrap");
-    assert!(matches!(secondary.look(server).await.unwrap(), Look::NotNewer(_)));
+    assert!(matches!(secondary.look(server.address).await.unwrap(), Look::NotNewer(_)));
     Ok(())
 }
 
@@ -143,11 +146,11 @@ async fn verified() -> Result<(), StackError> {
         let setting = format!("zonemd-generate: {setting}");
         let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, &[&setting]).await?;
         let mut secondary = Secondary::new(dir.path(), false);
-        assert_eq!(secondary.refresh(&server).await.zonemd, Checked::Verified(hash));
+        assert_eq!(secondary.refresh(server.address).await.zonemd, Checked::Verified(hash));
         server.update(&["add new.example.com. 300 A 192.0.2.10"]).await?;
-        let came = secondary.refresh(&server).await;
+        let came = secondary.refresh(server.address).await;
         assert!(came.since.is_some(), "it came whole");
-        assert_eq!((came.zonemd, &came.zone), (Checked::Verified(hash), &secondary.whole(&server).await));
+        assert_eq!((came.zonemd, &came.zone), (Checked::Verified(hash), &secondary.whole(server.address).await));
     }
     Ok(())
 }
@@ -185,7 +188,7 @@ async fn tampered() -> Result<(), StackError> {
         let place = dir.path().join(number.to_string());
         std::fs::create_dir(&place).unwrap();
         let server = knot::start(&place, &zone, programs::free_address()?).await?;
-        let looked = Secondary::new(&place, false).look(&server).await;
+        let looked = Secondary::new(&place, false).look(server.address).await;
         match (looked, told) {
             (Ok(Look::Transferred(whole)), None) => assert_eq!(whole.zonemd, Checked::Verified(Hash::Sha384)),
             (Err(error), Some(told)) => assert!(error.to_string().contains(told), "{error}"),
@@ -207,11 +210,11 @@ async fn signed(server: &NameServer) -> Result<(), StackError> {
 /// A signed zone is refused; stripped, it is the unsigned one, and stays so through differences.
 async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool) -> Result<(), StackError> {
     signed(server).await?;
-    let refused = Secondary::new(&dir.join("strict"), false).look(server).await;
+    let refused = Secondary::new(&dir.join("strict"), false).look(server.address).await;
     assert!(matches!(refused, Err(PrimaryError::Refused(Refusal::Signed))), "{refused:?}");
 
     let mut secondary = Secondary::new(dir, true);
-    let first = secondary.refresh(server).await;
+    let first = secondary.refresh(server.address).await;
     assert!(first.stripped[&Rtype::RRSIG] > 3 && first.stripped.contains_key(&Rtype::DNSKEY), "{:?}", first.stripped);
     assert_eq!(matches!(first.zonemd, Checked::Verified(_)), has_zonemd, "{:?}", first.zonemd);
     assert!(first.zone.rrsets().all(|rrset| !rrset.rtype().is_of_signing()));
@@ -221,12 +224,12 @@ async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool) -> Result<(
         &["delete www.example.com.", "delete txt.example.com. TXT"],
     ] {
         server.update(changes).await?;
-        let came = secondary.refresh(server).await;
+        let came = secondary.refresh(server.address).await;
         // The digest covers what differences do not bring: where there is one, the zone comes whole.
         assert_eq!(came.since.is_some(), !has_zonemd);
         assert_eq!(matches!(came.zonemd, Checked::Verified(_)), has_zonemd);
         assert!(came.zone.rrsets().all(|rrset| !rrset.rtype().is_of_signing()));
-        let whole = secondary.whole(server).await;
+        let whole = secondary.whole(server.address).await;
         if whole.serial() == came.zone.serial() {
             assert_eq!(came.zone, whole);
         }
@@ -259,4 +262,58 @@ async fn signed_by_bind() -> Result<(), StackError> {
     let dir = tempfile::tempdir().unwrap();
     let server = bind::start_set(dir.path(), &zone_file(), programs::free_address()?, "dnssec-policy default;").await?;
     stripped(&server, dir.path(), false).await
+}
+
+/// One version: owner and type, with a TTL and values.
+type Version = BTreeMap<(u8, u16), (u32, BTreeSet<u8>)>;
+
+fn any_version() -> impl Strategy<Value = Version> {
+    let rrset = (1..3_u32, proptest::collection::btree_set(0..3_u8, 1..3));
+    proptest::collection::btree_map((0..3_u8, 65280..65282_u16), rrset, 0..6)
+}
+
+fn embedded(serial: u32, version: &Version) -> EmbeddedZone {
+    let text = format!("$ORIGIN {ZONE}.\n@ 300 SOA ns host {serial} 3600 600 86400 60\n@ 300 NS ns\n");
+    let records = version.iter().flat_map(|((owner, rtype), (ttl, values))| {
+        let owner = format!("n{owner}.{ZONE}.");
+        values.iter().map(move |value| Record::new(&owner, RecordType::from_int(*rtype), *ttl, vec![*value]).unwrap())
+    });
+    records.fold(EmbeddedZone::parse(&text).unwrap(), EmbeddedZone::with_record)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The law over TCP, for any history, however it is cut into messages and whichever versions were looked at.
+    #[test]
+    fn differences_lead_where_a_whole_transfer_does(
+        history in proptest::collection::vec((any_version(), any::<bool>(), 1..1000_u32), 1..10),
+        first in any::<u32>(),
+        kept in 0..6_usize,
+        records in 1..5_usize,
+        compress in any::<bool>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let packing =
+                Packing { records, compress_owners: compress, repeat_question: compress, ..Packing::default() };
+            let config = Config::new().history(kept).packing(packing).zone(embedded(first, &Version::new()));
+            let server = Primary::start(config).await.unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let mut secondary = Secondary::new(dir.path(), false);
+            secondary.refresh(server.address()).await;
+            let (mut serial, mut behind) = (first, 0);
+            for (version, looked_at, step) in &history {
+                serial = serial.wrapping_add(*step);
+                server.set_zone(embedded(serial, version));
+                behind += 1;
+                if *looked_at {
+                    let came = secondary.refresh(server.address()).await;
+                    assert_eq!(came.since.is_some(), behind <= kept, "{behind} of {kept}");
+                    assert_eq!(came.zone, secondary.whole(server.address()).await);
+                    behind = 0;
+                }
+            }
+        });
+    }
 }
