@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, Limits, Look, PrimaryError, Wanted};
 use secondary53_relay::store::Store;
 use secondary53_relay::transfer::{Refusal, Transferred};
@@ -48,7 +49,7 @@ impl Secondary {
     async fn look(&self, server: SocketAddr) -> Result<Look, PrimaryError> {
         let ours = self.ours.as_ref().map(Zone::serial);
         let wanted = Wanted { zone: &self.zone, ours, strip_dnssec: self.strip_dnssec, stored: Some(&self.store) };
-        primary::look(wanted, server, Limits::default()).await
+        primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await
     }
 
     /// Looks, and keeps what is newer as a queue would have accepted it.
@@ -63,7 +64,7 @@ impl Secondary {
     /// The zone as a whole transfer brings it now.
     async fn whole(&self, server: SocketAddr) -> Zone {
         let wanted = Wanted { zone: &self.zone, ours: None, strip_dnssec: self.strip_dnssec, stored: None };
-        match primary::look(wanted, server, Limits::default()).await.unwrap() {
+        match primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await.unwrap() {
             Look::Transferred(whole) => whole.zone,
             Look::NotNewer(_) => panic!("anything is newer than nothing"),
         }
@@ -114,7 +115,7 @@ async fn differences_from_bind() {
             let dir = tempfile::tempdir().unwrap();
             // BIND sends the whole zone where differences would be larger, as in so small a zone they are.
             let always = "max-ixfr-ratio unlimited;";
-            let server = bind::start_with(dir.path(), &zone_file(), programs::free_address()?, always).await?;
+            let server = bind::start_set(dir.path(), &zone_file(), programs::free_address()?, always).await?;
             follows(&server, dir.path()).await
         }
         .await,
@@ -144,7 +145,7 @@ async fn verified() -> Result<(), StackError> {
     for (setting, hash) in [("zonemd-sha384", Hash::Sha384), ("zonemd-sha512", Hash::Sha512)] {
         let dir = tempfile::tempdir().unwrap();
         let setting = format!("zonemd-generate: {setting}");
-        let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, &[&setting]).await?;
+        let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, &setting).await?;
         let mut secondary = Secondary::new(dir.path(), false);
         assert_eq!(secondary.refresh(server.address).await.zonemd, Checked::Verified(hash));
         server.update(&["add new.example.com. 300 A 192.0.2.10"]).await?;
@@ -244,7 +245,7 @@ async fn a_zone_that_knot_signs() {
 
 async fn signed_by_knot() -> Result<(), StackError> {
     for (settings, has_zonemd) in
-        [(&["dnssec-signing: on"][..], false), (&["dnssec-signing: on", "zonemd-generate: zonemd-sha384"], true)]
+        [("dnssec-signing: on", false), ("dnssec-signing: on\nzonemd-generate: zonemd-sha384", true)]
     {
         let dir = tempfile::tempdir().unwrap();
         let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, settings).await?;

@@ -72,7 +72,6 @@ fn what_the_example_marks_is_known_and_refused() {
 
 #[test]
 fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
-    let primary = "address = \"192.0.2.1:53\"";
     let zone = "name = \"Example.COM\"";
     let queue = "[queue.main]";
     for (place, on, off) in [
