@@ -5,15 +5,17 @@
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
 //!   [`wire`]: DNS messages as octets.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
+//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
 //! - [`config`]: what an operator says, and [`command`] how.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `wire`.
+//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `view`, `wire`.
 
 pub mod command;
 pub mod config;
 pub mod daemon;
+pub mod http;
 pub mod job;
 pub mod listen;
 pub mod notify;
@@ -23,4 +25,5 @@ pub mod queue;
 pub mod refresh;
 pub mod store;
 pub mod transfer;
+pub mod view;
 pub mod wire;
