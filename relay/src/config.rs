@@ -24,6 +24,8 @@ use crate::refresh::Bounds;
 pub struct Config {
     /// Where NOTIFY is heard, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Where the status page is served; `None` for nowhere.
+    pub http: Option<SocketAddr>,
     /// Where the last accepted snapshots are kept.
     pub state_dir: PathBuf,
     /// How this relay calls itself in messages; `None` for the host's name.

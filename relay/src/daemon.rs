@@ -23,16 +23,20 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::http::{self, Ask};
 use crate::job::{self, Delivered, Ending, Looked, Turns};
-use crate::listen::{self, Ears};
+use crate::listen::{self, Ears, Refusals};
 use crate::notify::{Authorised, Sources};
 use crate::primary::Fetched;
 use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
 use crate::refresh::{Cause, Moment, Notified, Refresh, State, Woken};
 use crate::store::{Store, StoreError};
+use crate::view::{self, Counts, Seen, Time, View};
 
 /// NOTIFY that were heard and wait for the loop; further ones wait in the sockets.
 const HEARD: usize = 1024;
+/// Questions over HTTP that wait for the loop.
+const ASKS: usize = 4;
 /// How long sends that are under way may take to end when the relay is told to stop.
 const STOP: Duration = Duration::from_secs(10);
 
@@ -42,6 +46,9 @@ pub enum DaemonError {
     /// An address cannot be bound.
     #[error("failed to listen on {0}: {1}")]
     Bind(SocketAddr, io::Error),
+    /// The address of the status page cannot be bound.
+    #[error("failed to listen on {0} for the status page (http in the configuration, \"\" turns it off): {1}")]
+    Http(SocketAddr, io::Error),
     /// Signals cannot be had.
     #[error("failed to listen to signals: {0}")]
     Signals(io::Error),
@@ -72,6 +79,11 @@ impl Clock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
+
+    /// The same, as it is shown.
+    pub fn time(self) -> Time {
+        Time(self.unix_ms())
+    }
 }
 
 /// Runs until it is told to stop.
@@ -85,6 +97,8 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let mut sockets = JoinSet::new();
     let mut daemon = Daemon::new(config, store, sender, Clock::start());
     daemon.listen(heard, &mut sockets)?;
+    let (asker, mut asks) = mpsc::channel(ASKS);
+    daemon.show(asker, &mut sockets).await?;
     loop {
         let now = daemon.clock.moment();
         let next = daemon.work(now);
@@ -93,6 +107,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             Some((authorised, source)) = notifies.recv() => daemon.notified(authorised, source),
             Some(done) = daemon.looks.join_next() => daemon.done(done),
             Some(done) = daemon.sends.join_next() => daemon.done(done),
+            Some(ask) = asks.recv() => daemon.answer(ask),
             () = daemon.turns.freed() => {}
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
@@ -205,6 +220,11 @@ struct Daemon {
     looks: JoinSet<Done>,
     /// Waited for when the relay stops.
     sends: JoinSet<Done>,
+    started_at: Time,
+    counts: Counts,
+    /// What is known of each queue.
+    queues: Vec<view::Queue>,
+    refusals: Arc<Refusals>,
 }
 
 /// A zone, as the loop keeps it.
@@ -218,6 +238,7 @@ struct Tracked {
     notified_ms: Option<u64>,
     /// The time of its entry in the timer queue.
     armed: Option<Moment>,
+    seen: Seen,
 }
 
 /// What made a look, and when.
@@ -254,11 +275,16 @@ impl Daemon {
                 accepted: soa.is_some() && owed.is_none(),
                 notified_ms: None,
                 armed: Some(now),
+                seen: Seen::new(soa.map(|soa| soa.serial)),
             });
         }
         Self {
             turns: Turns::new(&config),
             lines: vec![VecDeque::new(); config.primaries.len()],
+            started_at: clock.time(),
+            counts: Counts::new(config.primaries.iter().map(|primary| primary.address)),
+            queues: config.queues.iter().map(|queue| view::Queue::new(&queue.name)).collect(),
+            refusals: Arc::default(),
             config: Arc::new(config),
             clock,
             store: Arc::new(store),
@@ -280,7 +306,7 @@ impl Daemon {
             let nets = zone.primaries.iter().flat_map(|primary| self.config.primaries[*primary].sources.clone());
             sources.insert(zone.name.clone(), index, nets.collect());
         }
-        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default() };
+        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::clone(&self.refusals) };
         ears.refusals.start(sockets);
         for &wanted in &self.config.listen {
             let failed = |error| DaemonError::Bind(wanted, error);
@@ -298,6 +324,36 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    async fn show(&self, asker: mpsc::Sender<Ask>, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
+        let Some(wanted) = self.config.http else { return Ok(()) };
+        let failed = |error| DaemonError::Http(wanted, error);
+        let listener = http::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        sockets.spawn(http::serve(listener, asker));
+        info!(url = %format_args!("http://{address}/"), "status page");
+        Ok(())
+    }
+
+    /// A copy of what is to be seen, for whoever asked. Nobody waits for it any more if they are gone.
+    fn answer(&self, Ask { zones, answer }: Ask) {
+        let (moment, now) = (self.clock.moment(), self.clock.time());
+        let show = |(zone, tracked): (&config::Zone, &Tracked)| {
+            let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
+            let next = wait.map(|wait| now.after(wait));
+            tracked.seen.show(zone.name.clone(), tracked.refresh.is_expired(), next, now)
+        };
+        let zones = self.config.zones.iter().zip(&self.zones).filter(|_| zones).map(show).collect();
+        let view = View {
+            relay: self.config.relay_id.clone().unwrap_or_default(),
+            started_at: self.started_at,
+            now,
+            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
+            queues: self.queues.clone(),
+            zones,
+        };
+        drop(answer.send(view));
     }
 
     /// Does all that is due, and says when to come back.
@@ -372,6 +428,8 @@ impl Daemon {
         let notified = self.zones[zone].refresh.notified(self.clock.moment(), hint);
         let name = &self.config.zones[zone].name;
         info!(zone = %name, serial = hint.map(|hint| hint.0), %source, outcome = ?notified, "notified");
+        self.counts.notified(notified);
+        self.zones[zone].seen.notified(self.clock.time());
         if notified != Notified::NotNewer {
             let now_ms = self.clock.unix_ms();
             self.zones[zone].notified_ms.get_or_insert(now_ms);
@@ -394,11 +452,16 @@ impl Daemon {
                     }
                     self.arm(zone);
                 }
-                Err(error) => error!(%error),
+                Err(error) => {
+                    error!(%error);
+                    self.counts.pack_failures += 1;
+                    self.zones[zone].seen.not_sent(error.to_string());
+                }
             },
             Ok(Done::Delivered { zone, outbox, begun, delivered }) => {
                 let now = self.clock.moment();
                 delivered.tell(&self.config.queues, now.saturating_sub(begun));
+                self.count_delivered(zone, &delivered);
                 let tracked = &mut self.zones[zone];
                 tracked.accepted |= delivered.by_all();
                 let accepted = delivered.accepted();
@@ -411,7 +474,53 @@ impl Daemon {
         }
     }
 
+    fn count_delivered(&mut self, zone: usize, delivered: &Delivered) {
+        let now = self.clock.time();
+        let (message, seen) = (&delivered.outgoing.message, &mut self.zones[zone].seen);
+        if let Some(queue) = self.queues.get_mut(delivered.queue) {
+            match &delivered.result {
+                Ok(()) => queue.accepted(message.octets(), now),
+                Err(error) => {
+                    seen.not_sent(format!("queue {}: {error}", queue.name));
+                    queue.failed(error.to_string(), now);
+                }
+            }
+        }
+        if delivered.by_all() {
+            seen.sent(message.serial, now, false);
+            let notified_at = message.meta.notified_at_ms.map(Time);
+            self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
+        }
+        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
+    }
+
+    fn count_looked(&mut self, zone: usize, begun: Begun, looked: &Looked) {
+        for (primary, _) in &looked.tried {
+            self.counts.primary_failed(*primary);
+        }
+        let (seen, now) = (&mut self.zones[zone].seen, self.clock.time());
+        match &looked.ending {
+            Ending::Fetched(fetched) => {
+                let transferred = &fetched.transferred;
+                let (serial, records) = (transferred.zone.serial(), transferred.zone.record_count());
+                self.counts.looks_transferred += 1;
+                self.counts.transfer_octets += transferred.octets as u64;
+                self.counts.transfer_records += records as u64;
+                seen.transferred(serial, records, now, begun.notified_ms.map(Time));
+            }
+            Ending::NotNewer(serial) => {
+                self.counts.looks_current += 1;
+                seen.current(*serial, now);
+            }
+            Ending::Nothing => {
+                self.counts.looks_failed += 1;
+                seen.failed(looked.why());
+            }
+        }
+    }
+
     fn looked(&mut self, zone: usize, begun: Begun, looked: Looked) {
+        self.count_looked(zone, begun, &looked);
         let now = self.clock.moment();
         let name = &self.config.zones[zone].name;
         looked.tell(name, now.saturating_sub(begun.at));
@@ -430,7 +539,11 @@ impl Daemon {
             }
         };
         match (outcome, ending) {
-            (Err(backwards), _) => error!(zone = %name, error = %backwards, "refused"),
+            (Err(backwards), ending) => {
+                error!(zone = %name, error = %backwards, "refused");
+                self.counts.backwards(matches!(ending, Ending::Fetched(_)));
+                tracked.seen.went_backwards(backwards.theirs, backwards.to_string());
+            }
             (Ok(()), Ending::Fetched(fetched)) => {
                 let reason = reason(tracked.accepted, begun.cause);
                 let meta = meta(&self.config, zone, &fetched, begun.notified_ms, self.clock.unix_ms());

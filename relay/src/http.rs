@@ -61,7 +61,8 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// The format of Prometheus, with its version.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The page brings its style along and needs nothing else: what stands in a zone's name or an error does not run.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Binds the address.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -258,7 +258,8 @@ fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
     Err(SoaFault::Missing)
 }
 
-fn list(tried: &[(SocketAddr, PrimaryError)]) -> String {
+/// What was wrong with each, in a line.
+pub(crate) fn list(tried: &[(SocketAddr, PrimaryError)]) -> String {
     let each: Vec<_> = tried.iter().map(|(primary, error)| format!("from {primary}: {error}")).collect();
     if each.is_empty() { "from no primary: none is configured".to_owned() } else { each.join("; ") }
 }

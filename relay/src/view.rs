@@ -11,6 +11,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use secondary53_zone::{Name, Serial};
 use serde::{Deserialize, Serialize};
 
+use crate::refresh::Notified;
+
 /// The relay at one moment.
 #[derive(Clone, Debug)]
 pub struct View {
@@ -129,6 +131,8 @@ pub struct Counts {
     pub notifies_merged: u64,
     /// NOTIFY of a primary with a serial that is not newer.
     pub notifies_not_newer: u64,
+    /// What came as NOTIFY and was refused.
+    pub notifies_refused: u64,
     /// Looks that found nothing newer.
     pub looks_current: u64,
     /// Looks that ended with a transfer.
@@ -373,6 +377,22 @@ impl Counts {
         Self { primary_failures, ..Self::default() }
     }
 
+    /// A primary sent a NOTIFY.
+    pub fn notified(&mut self, notified: Notified) {
+        match notified {
+            Notified::Look(_) => self.notifies_looked += 1,
+            Notified::Merged => self.notifies_merged += 1,
+            Notified::NotNewer => self.notifies_not_newer += 1,
+        }
+    }
+
+    /// A look that was counted as one that ended well, with a transfer or without, went backwards.
+    pub fn backwards(&mut self, transferred: bool) {
+        self.looks_backwards += 1;
+        let counted = if transferred { &mut self.looks_transferred } else { &mut self.looks_current };
+        *counted = counted.saturating_sub(1);
+    }
+
     /// A look at this primary has failed.
     pub fn primary_failed(&mut self, primary: SocketAddr) {
         if let Some((_, count)) = self.primary_failures.iter_mut().find(|(known, _)| *known == primary) {
@@ -383,7 +403,8 @@ impl Counts {
 
 impl Histogram {
     /// The upper bounds of the buckets, in milliseconds.
-    pub const BOUNDS: [u64; 12] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
+    pub const BOUNDS: [u64; 12] =
+        [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
 
     /// Counts one.
     pub fn count(&mut self, took: Duration) {
@@ -406,7 +427,19 @@ impl Histogram {
     }
 }
 
+impl Extend<Duration> for Histogram {
+    fn extend<T: IntoIterator<Item = Duration>>(&mut self, times: T) {
+        times.into_iter().for_each(|took| self.count(took));
+    }
+}
+
 impl Time {
+    /// So much later.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
+    }
+
     /// How long ago `then` was; nothing where the time of day has been set back.
     pub fn since(self, then: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(then.0))

@@ -23,6 +23,8 @@ pub(super) struct Fault {
     pub(super) what: String,
 }
 
+/// Where the status page is: for this host alone.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
 /// A zone can have no more labels and names than a 32-bit offset reaches; this is well within.
@@ -49,7 +51,11 @@ impl Check {
         {
             self.fault(version, "version", format!("{} is not known; this relay reads version 1", version.get_ref()));
         }
-        self.absent_feature("http", file.http.as_ref(), "leave it out or set it to \"\"");
+        let http = match &file.http {
+            None => Some(HTTP),
+            Some(text) if text.get_ref().is_empty() => None,
+            Some(text) => self.address("http", text),
+        };
         for (name, key) in &file.key {
             self.tsig_key(name, key);
         }
@@ -82,6 +88,7 @@ impl Check {
         }
         Config {
             listen,
+            http,
             state_dir: PathBuf::from(state_dir.into_inner()),
             relay_id: relay_id.map(Spanned::into_inner),
             queues,

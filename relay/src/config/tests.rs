@@ -35,6 +35,7 @@ fn the_least_that_must_be_said() {
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
     assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(config.http, Some("127.0.0.1:9153".parse().unwrap()));
     assert_eq!(config.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
 }
 
@@ -55,15 +56,9 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in [
-        "http",
-        "timers.audit",
-        "key.\"relay.example.\"",
-        "primary.main.key",
-        "primary.main.ixfr",
-        "zone.confirm",
-        "catalog",
-    ] {
+    for key in
+        ["timers.audit", "key.\"relay.example.\"", "primary.main.key", "primary.main.ixfr", "zone.confirm", "catalog"]
+    {
         assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
     }
     // Nothing but that, and that a key cannot have two secrets.
@@ -92,8 +87,14 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
         assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
     }
-    assert!(problems(&format!("http = \"127.0.0.1:9153\"{MINIMAL}"))[0].contains("not supported yet"));
-    assert!(parse(&format!("http = \"\"{MINIMAL}")).is_ok());
+}
+
+#[test]
+fn the_status_page_has_an_address_or_none() {
+    let http = |given: &str| parse(&format!("http = \"{given}\"{MINIMAL}")).map(|config| config.http);
+    assert_eq!(http("").unwrap(), None);
+    assert_eq!(http("[::1]:80").unwrap(), Some("[::1]:80".parse().unwrap()));
+    assert!(http("localhost:80").unwrap_err().to_string().contains(": http: \"localhost:80\" is not an address"));
 }
 
 #[test]

@@ -19,6 +19,9 @@ pub fn metrics(view: &View) -> String {
 /// What is written, family by family.
 struct Text(String);
 
+/// A family with a sample for each zone: a part of its name, its help, and the value.
+type Family<T> = (&'static str, &'static str, fn(&Zone) -> T);
+
 /// The value of a label: a backslash, a quote and a line feed are escaped.
 struct Label<'a>(&'a str);
 
@@ -39,11 +42,12 @@ fn process(text: &mut Text, view: &View) {
 fn totals(text: &mut Text, view: &View) {
     let counts = &view.counts;
     let name = "secondary53_relay_notifies_total";
-    text.family(name, "counter", "NOTIFY that a primary of the zone sent, by what it led to.");
+    text.family(name, "counter", "NOTIFY messages, by what they led to; not all that is refused is a NOTIFY.");
     for (outcome, count) in [
         ("look", counts.notifies_looked),
         ("merged", counts.notifies_merged),
         ("not_newer", counts.notifies_not_newer),
+        ("refused", counts.notifies_refused),
     ] {
         text.sample(name, &[("outcome", outcome)], count);
     }
@@ -123,7 +127,7 @@ fn zones(text: &mut Text, view: &View) {
             }
         }
     }
-    let times: [(&str, &str, fn(&Zone) -> Option<Time>); 5] = [
+    let times: [Family<Option<Time>>; 5] = [
         ("notified", "When a primary last sent NOTIFY.", |zone| zone.notified_at),
         ("refreshed", "When a primary last answered well.", |zone| zone.refreshed_at),
         ("transferred", "When the zone was last transferred.", |zone| zone.transferred_at),
@@ -139,7 +143,7 @@ fn zones(text: &mut Text, view: &View) {
             }
         }
     }
-    let flags: [(&str, &str, fn(&Zone) -> u64); 4] = [
+    let flags: [Family<u64>; 4] = [
         ("expired", "Whether no primary has answered for the SOA's expire time.", |zone| {
             u64::from(zone.status == Status::Expired)
         }),

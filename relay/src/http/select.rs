@@ -68,7 +68,7 @@ impl Query {
 
     /// The same for another page, as the query of a URL.
     pub fn to_page(&self, page: usize) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::from("?"));
+        let mut query = form_urlencoded::Serializer::for_suffix(String::from("?"), 1);
         if !self.q.is_empty() {
             query.append_pair("q", &self.q);
         }
@@ -144,7 +144,10 @@ mod tests {
         let mut all = Vec::new();
         for page in 1..=3 {
             let listing = list(&view, &Query::parse(&format!("page={page}")));
-            assert_eq!((listing.total, listing.trouble, listing.matched, listing.page, listing.pages), (250, 25, 250, page, 3));
+            assert_eq!(
+                (listing.total, listing.trouble, listing.matched, listing.page, listing.pages),
+                (250, 25, 250, page, 3)
+            );
             all.extend(names(&listing));
         }
         assert_eq!(all[..2], ["z0007.example.", "z0017.example."]);
