@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::metrics::metrics;
 pub use self::page::page;
+pub(crate) use self::page::span;
 pub use self::select::{Listing, Query, list};
 use crate::view::View;
 

@@ -6,7 +6,7 @@
 //!   [`wire`]: DNS messages as octets.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
-//! - [`config`]: what an operator says, and [`command`] how.
+//! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
@@ -23,6 +23,7 @@ pub mod once;
 pub mod primary;
 pub mod queue;
 pub mod refresh;
+pub mod status;
 pub mod store;
 pub mod transfer;
 pub mod view;

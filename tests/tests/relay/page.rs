@@ -167,3 +167,45 @@ async fn the_page_is_where_the_configuration_says_or_nowhere() {
     assert!(!off.log().contains("status page"));
     assert!(relay.stop().await.success());
 }
+
+#[tokio::test]
+async fn the_status_command_shows_the_same_and_exits_as_it_stands() {
+    let (primary, _sqs, place) = world(Config::new().zone(zone(1))).await;
+    let relay = place.run().await;
+    shown(&relay, |zone| zone["status"] == "current").await;
+    let url = format!("http://{}", relay.page().await);
+    let output = place.output("status", &["--url", &url]).await;
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}");
+    assert!(
+        told.starts_with("ZONE          STATE    PRIMARY  SENT")
+            && told.contains("example.com.  current        1     1"),
+        "{told}"
+    );
+
+    // Found in the configuration, and in trouble.
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    std::fs::write(
+        place.config(),
+        text.replace("http = \"127.0.0.1:0\"", &format!("http = \"{}\"", relay.page().await)),
+    )
+    .unwrap();
+    primary.set_zone(zone(2));
+    primary.set_soa_behaviour(SoaBehaviour::EmptyAnswer);
+    primary.notify(relay.address).await.unwrap();
+    shown(&relay, |zone| zone["status"] == "failing").await;
+    let output = place.output("status", &["--json"]).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!((&told["trouble"], &told["zones"][0]["status"]), (&1.into(), &"failing".into()));
+
+    assert!(relay.stop().await.success());
+    let output = place.output("status", &[]).await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && told.contains(&format!("failed to ask the relay at {url}: ")), "{told}");
+    for (given, why) in [("https://127.0.0.1", "only http://"), ("nonsense of a url", "is not a URL")] {
+        let output = place.output("status", &["--url", given]).await;
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && told.contains(why), "{told}");
+    }
+}
