@@ -86,6 +86,8 @@ pub struct Zone {
     pub queues: Vec<usize>,
     /// The hosted zone to bring up to it, without the prefix `/hostedzone/`.
     pub hosted_zone_id: Option<String>,
+    /// Its name servers, which are asked whether what was sent is live; none where that is not asked.
+    pub confirm: Vec<SocketAddr>,
 }
 
 /// Why a file is not a configuration.

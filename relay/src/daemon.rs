@@ -15,17 +15,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use secondary53_zone::message::{Message, Meta, Reason};
-use secondary53_zone::{Snapshot, Soa};
+use secondary53_zone::{Serial, Snapshot, Soa};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::confirm::{Confirm, Outcome, Sent};
 use crate::http::{self, Ask};
 use crate::job::{self, Delivered, Ending, Looked, Turns};
 use crate::listen::{self, Ears, Refusals};
+use crate::live::{self, Asked};
 use crate::notify::{Authorised, Sources};
 use crate::primary::Fetched;
 use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
@@ -35,6 +37,8 @@ use crate::view::{self, Counts, Seen, Time, View};
 
 /// NOTIFY that were heard and wait for the loop; further ones wait in the sockets.
 const HEARD: usize = 1024;
+/// Zones whose name servers are asked at once; each has four.
+const CONFIRMS: usize = 32;
 /// Questions over HTTP that wait for the loop.
 const ASKS: usize = 4;
 /// How long sends that are under way may take to end when the relay is told to stop.
@@ -220,6 +224,7 @@ struct Daemon {
     looks: JoinSet<Done>,
     /// Waited for when the relay stops.
     sends: JoinSet<Done>,
+    confirms: Arc<Semaphore>,
     started_at: Time,
     counts: Counts,
     /// What is known of each queue.
@@ -238,6 +243,7 @@ struct Tracked {
     notified_ms: Option<u64>,
     /// The time of its entry in the timer queue.
     armed: Option<Moment>,
+    confirm: Confirm,
     seen: Seen,
 }
 
@@ -254,6 +260,7 @@ enum Done {
     Looked { zone: usize, begun: Begun, looked: Looked },
     Packed { zone: usize, packed: Result<Message, PackError> },
     Delivered { zone: usize, outbox: usize, begun: Moment, delivered: Delivered },
+    Asked { zone: usize, serial: Serial, asked: Asked },
 }
 
 impl Daemon {
@@ -275,6 +282,7 @@ impl Daemon {
                 accepted: soa.is_some() && owed.is_none(),
                 notified_ms: None,
                 armed: Some(now),
+                confirm: Confirm::default(),
                 seen: Seen::new(soa.map(|soa| soa.serial)),
             });
         }
@@ -293,6 +301,7 @@ impl Daemon {
             timers,
             looks: JoinSet::new(),
             sends: JoinSet::new(),
+            confirms: Arc::new(Semaphore::new(CONFIRMS)),
         }
     }
 
@@ -385,6 +394,14 @@ impl Daemon {
                 Done::Delivered { zone, outbox: index, begun: now, delivered }
             });
         }
+        if let Some(serial) = self.zones[zone].confirm.take(now) {
+            let (config, turns) = (Arc::clone(&self.config), Arc::clone(&self.confirms));
+            self.looks.spawn(async move {
+                let _turn = turns.acquire().await;
+                let config::Zone { name, confirm, .. } = &config.zones[zone];
+                Done::Asked { zone, serial, asked: live::ask(name, confirm).await }
+            });
+        }
         self.arm(zone);
     }
 
@@ -392,7 +409,7 @@ impl Daemon {
     fn arm(&mut self, zone: usize) {
         let tracked = &mut self.zones[zone];
         let sends = tracked.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
-        let next = sends.chain(tracked.refresh.next()).min();
+        let next = sends.chain(tracked.refresh.next()).chain(tracked.confirm.next()).min();
         if next != tracked.armed {
             if let Some(before) = std::mem::replace(&mut tracked.armed, next) {
                 self.timers.remove(&(before, zone));
@@ -470,6 +487,7 @@ impl Daemon {
                 }
                 self.arm(zone);
             }
+            Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, &asked),
             Err(error) => error!(%error, "a task ended abnormally"),
         }
     }
@@ -487,11 +505,43 @@ impl Daemon {
             }
         }
         if delivered.by_all() {
-            seen.sent(message.serial, now, false);
+            let confirms = !self.config.zones[zone].confirm.is_empty();
+            seen.sent(message.serial, now, confirms);
+            if confirms {
+                let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
+                self.zones[zone].confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
+            }
             let notified_at = message.meta.notified_at_ms.map(Time);
             self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
         }
         self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
+    }
+
+    /// The name servers of the hosted zone have answered, or not.
+    fn asked(&mut self, zone: usize, serial: Serial, asked: &Asked) {
+        let (moment, now) = (self.clock.moment(), self.clock.time());
+        let (name, tracked) = (&self.config.zones[zone].name, &mut self.zones[zone]);
+        let theirs = asked.oldest();
+        let outcome = tracked.confirm.answered(moment, serial, theirs);
+        if let Some(theirs) = theirs {
+            tracked.seen.live(theirs, now, matches!(outcome, Outcome::Live(_)));
+        }
+        match outcome {
+            Outcome::Live(Sent { at, notified_ms, .. }) => {
+                let took = notified_ms.map(|notified_ms| now.since(Time(notified_ms)));
+                self.counts.live_seconds.extend(took);
+                let (took, since_sent) = (took.map(|took| took.as_millis()), moment.saturating_sub(at).as_millis());
+                info!(zone = %name, serial = theirs.map(|theirs| theirs.0), milliseconds = took, since_sent, "live");
+            }
+            Outcome::Late(sent) | Outcome::GivenUp(sent) => {
+                let told = asked.why_not(sent.serial, moment.saturating_sub(sent.at));
+                if tracked.seen.not_live(told.clone()) {
+                    warn!(zone = %name, serial = %sent.serial, error = told, "not live");
+                }
+            }
+            Outcome::NotYet | Outcome::Overtaken => {}
+        }
+        self.arm(zone);
     }
 
     fn count_looked(&mut self, zone: usize, begun: Begun, looked: &Looked) {
@@ -550,7 +600,12 @@ impl Daemon {
                 self.looks
                     .spawn(async move { Done::Packed { zone, packed: job::pack(fetched, reason, meta, turn).await } });
             }
-            (Ok(()), Ending::NotNewer(serial)) => info!(zone = %name, %serial, "current"),
+            (Ok(()), Ending::NotNewer(serial)) => {
+                info!(zone = %name, %serial, "current");
+                if tracked.seen.has_sent(serial) && !self.config.zones[zone].confirm.is_empty() {
+                    tracked.confirm.looked(now, serial);
+                }
+            }
             (Ok(()), Ending::Nothing) => {
                 let wait = tracked.refresh.next().unwrap_or_default().saturating_sub(now);
                 warn!(zone = %name, serial = tracked.refresh.serial().map(|serial| serial.0), seconds = wait.as_secs(), "retrying");

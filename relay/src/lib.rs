@@ -5,19 +5,22 @@
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
 //!   [`wire`]: DNS messages as octets.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
+//! - [`confirm`]: when to ask whether it is live; [`live`]: the question.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
 //! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `view`, `wire`.
+//! Without I/O and without a clock: `confirm`, `refresh`, `notify`, `transfer`, `view`, `wire`.
 
 pub mod command;
 pub mod config;
+pub mod confirm;
 pub mod daemon;
 pub mod http;
 pub mod job;
 pub mod listen;
+pub mod live;
 pub mod notify;
 pub mod once;
 pub mod primary;

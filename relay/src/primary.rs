@@ -233,7 +233,8 @@ fn query(zone: &Name, rtype: RecordType) -> Result<(u16, Vec<u8>), PrimaryError>
     Ok((message.metadata.id, [&length.to_be_bytes()[..], &octets].concat()))
 }
 
-fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
+/// The SOA of the zone in an answer to a SOA query.
+pub(crate) fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
     let (header, mut walk) = Walk::begin(message)?;
     transfer::check(header, id)?;
     let mut owner = Vec::new();

@@ -285,9 +285,14 @@ impl Seen {
         }
     }
 
-    /// What was sent did not become live.
-    pub fn not_live(&mut self, error: String) {
-        self.live_error = Some(error);
+    /// What was sent did not become live. Whether that is news.
+    pub fn not_live(&mut self, error: String) -> bool {
+        self.live_error.replace(error).is_none()
+    }
+
+    /// Whether this is what the queues have.
+    pub fn has_sent(&self, serial: Serial) -> bool {
+        self.sent == Some(serial)
     }
 
     /// As it is shown.

@@ -80,6 +80,7 @@ fn pure_modules_do_no_io_and_read_no_clock() {
                 "relay/src/transfer",
                 "relay/src/notify",
                 "relay/src/wire",
+                "relay/src/confirm",
                 "relay/src/view",
                 "relay/src/http/",
             ]

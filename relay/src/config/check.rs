@@ -245,7 +245,6 @@ impl Check {
                 continue;
             }
             self.absent_switch("zone.strip_dnssec", zone.strip_dnssec.as_ref());
-            self.absent_switch("zone.confirm", zone.confirm.as_ref());
             let hosted_zone_id = self.hosted_zone_id(zone.hosted_zone_id.as_ref());
             // A hosted zone has one name: two zones would undo one another's records in it.
             if let (Some(id), Some(given)) = (&hosted_zone_id, &zone.hosted_zone_id)
@@ -257,10 +256,26 @@ impl Check {
                 primaries: self.references("zone.primaries", zone.primaries.as_ref(), at, "primary", &known.primaries),
                 queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
                 hosted_zone_id,
+                confirm: self.confirm(zone),
                 name,
             });
         }
         zones
+    }
+
+    /// The name servers to ask, unless that is turned off.
+    fn confirm(&mut self, zone: &file::Zone) -> Vec<SocketAddr> {
+        let given = zone.confirm_servers.iter().flat_map(Spanned::get_ref);
+        let servers: Vec<_> = given.filter_map(|text| self.host("zone.confirm_servers", text)).collect();
+        match &zone.confirm {
+            Some(confirm) if !confirm.get_ref() => Vec::new(),
+            Some(confirm) if servers.is_empty() => {
+                let what = "not supported yet without confirm_servers; name the hosted zone's name servers by address";
+                self.fault(confirm, "zone.confirm", what);
+                servers
+            }
+            _ => servers,
+        }
     }
 
     fn catalog(&mut self, catalog: &Spanned<file::Catalog>, known: &Known) {

@@ -97,6 +97,7 @@ pub(super) struct Zone {
     pub(super) hosted_zone_id: Key<String>,
     pub(super) strip_dnssec: Key<bool>,
     pub(super) confirm: Key<bool>,
+    pub(super) confirm_servers: Names,
 }
 
 #[derive(Deserialize)]

@@ -31,7 +31,13 @@ fn the_least_that_must_be_said() {
     let config = parse(MINIMAL).unwrap();
     assert_eq!(
         config.zones,
-        [Zone { name: "example.com".parse().unwrap(), primaries: vec![0], queues: vec![0], hosted_zone_id: None }]
+        [Zone {
+            name: "example.com".parse().unwrap(),
+            primaries: vec![0],
+            queues: vec![0],
+            hosted_zone_id: None,
+            confirm: Vec::new()
+        }]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
     assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
@@ -87,6 +93,18 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
         assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
     }
+}
+
+#[test]
+fn what_is_live_is_asked_of_these_name_servers() {
+    let zone = |more: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\n{more}"));
+    let servers = "confirm_servers = [\"192.0.2.7:53\", \"[2001:db8::7]:53\"]";
+    let confirm = |text: &str| parse(&zone(text)).unwrap().zones[0].confirm.len();
+    assert_eq!(confirm(servers), 2);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = true")), 2);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = false")), 0);
+    assert_eq!(confirm("confirm_servers = []"), 0);
+    assert!(problems(&zone("confirm_servers = [\"ns-1.awsdns-1.com:53\"]"))[0].contains("no host names"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ async fn exchange(page: SocketAddr, request: &[u8]) -> String {
     timeout(PATIENCE, exchange).await.unwrap()
 }
 
-async fn get(relay: &Relay, path: &str) -> (String, String) {
+pub async fn get(relay: &Relay, path: &str) -> (String, String) {
     let page = relay.page().await;
     let answer = exchange(page, format!("GET {path} HTTP/1.1\r\nHost: {page}\r\n\r\n").as_bytes()).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -32,7 +32,7 @@ async fn get(relay: &Relay, path: &str) -> (String, String) {
 }
 
 /// The first zone of `/zones`, once it is as wanted.
-async fn shown(relay: &Relay, wanted: impl Fn(&Value) -> bool) -> Value {
+pub async fn shown(relay: &Relay, wanted: impl Fn(&Value) -> bool) -> Value {
     let asked = async {
         loop {
             let (head, body) = get(relay, "/zones").await;
