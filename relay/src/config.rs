@@ -11,6 +11,7 @@ mod file;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -26,6 +27,8 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Where the status page is served; `None` for nowhere.
     pub http: Option<SocketAddr>,
+    /// Who is asked for name servers; none for the system's own.
+    pub resolvers: Vec<SocketAddr>,
     /// Where the last accepted snapshots are kept.
     pub state_dir: PathBuf,
     /// How this relay calls itself in messages; `None` for the host's name.
@@ -86,8 +89,19 @@ pub struct Zone {
     pub queues: Vec<usize>,
     /// The hosted zone to bring up to it, without the prefix `/hostedzone/`.
     pub hosted_zone_id: Option<String>,
-    /// Its name servers, which are asked whether what was sent is live; none where that is not asked.
-    pub confirm: Vec<SocketAddr>,
+    /// Who is asked whether what was sent is live.
+    pub confirm: Confirm,
+}
+
+/// Who is asked whether what was sent is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Nobody.
+    Off,
+    /// The name servers that are found in DNS.
+    Found,
+    /// These.
+    Servers(Arc<[SocketAddr]>),
 }
 
 /// Why a file is not a configuration.

@@ -102,6 +102,13 @@ impl Confirm {
         }
     }
 
+    /// It cannot be known whether this is live. It may be later on.
+    pub fn forget(&mut self, asked: Serial) {
+        if matches!(self.0, State::Waiting(sent, _) | State::GaveUp(sent) if sent.serial == asked) {
+            self.0 = State::Unknown;
+        }
+    }
+
     /// When to call [`Confirm::take`].
     pub fn next(&self) -> Option<Moment> {
         match self.0 {
@@ -203,6 +210,21 @@ mod tests {
             confirm.answered(4 * SECOND, Serial(1_001), Some(Serial(1_002))),
             Outcome::Live(sent(1_001, 3 * SECOND))
         );
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_waited_for() {
+        let mut confirm = Confirm::default();
+        confirm.sent(sent(7, SECOND));
+        assert_eq!(confirm.take(2 * SECOND), Some(Serial(7)));
+        // Something newer was sent meanwhile: it may be known of that.
+        confirm.sent(sent(8, 3 * SECOND));
+        confirm.forget(Serial(7));
+        assert_eq!(confirm.take(4 * SECOND), Some(Serial(8)));
+        confirm.forget(Serial(8));
+        assert_eq!(confirm.next(), None);
+        confirm.looked(9 * SECOND, Serial(8));
+        assert_eq!(confirm.next(), Some(10 * SECOND));
     }
 
     #[test]

@@ -8,6 +8,9 @@
 //!
 //! An idle zone costs its entry in the timer queue and no task.
 
+mod confirming;
+mod watching;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -23,22 +26,24 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
-use crate::confirm::{Confirm, Outcome, Sent};
-use crate::http::{self, Ask};
+use crate::confirm::Confirm;
 use crate::job::{self, Delivered, Ending, Looked, Turns};
 use crate::listen::{self, Ears, Refusals};
-use crate::live::{self, Asked};
+use crate::live::Asked;
 use crate::notify::{Authorised, Sources};
 use crate::primary::Fetched;
 use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
 use crate::refresh::{Cause, Moment, Notified, Refresh, State, Woken};
+use crate::resolve::ResolveError;
 use crate::store::{Store, StoreError};
-use crate::view::{self, Counts, Seen, Time, View};
+use crate::view::{self, Counts, Seen, Time};
 
 /// NOTIFY that were heard and wait for the loop; further ones wait in the sockets.
 const HEARD: usize = 1024;
 /// Zones whose name servers are asked at once; each has four.
 const CONFIRMS: usize = 32;
+/// Zones whose name servers are looked for at once, each with some nine questions to one resolver.
+const RESOLVES: usize = 4;
 /// Questions over HTTP that wait for the loop.
 const ASKS: usize = 4;
 /// How long sends that are under way may take to end when the relay is told to stop.
@@ -224,7 +229,7 @@ struct Daemon {
     looks: JoinSet<Done>,
     /// Waited for when the relay stops.
     sends: JoinSet<Done>,
-    confirms: Arc<Semaphore>,
+    confirms: Arc<Confirms>,
     started_at: Time,
     counts: Counts,
     /// What is known of each queue.
@@ -244,7 +249,15 @@ struct Tracked {
     /// The time of its entry in the timer queue.
     armed: Option<Moment>,
     confirm: Confirm,
+    /// The name servers that were found for what is waited for.
+    servers: Option<Arc<[SocketAddr]>>,
     seen: Seen,
+}
+
+/// Turns at asking, so that a thousand zones that were sent at once are not four thousand questions at once.
+struct Confirms {
+    asks: Semaphore,
+    resolves: Semaphore,
 }
 
 /// What made a look, and when.
@@ -260,7 +273,7 @@ enum Done {
     Looked { zone: usize, begun: Begun, looked: Looked },
     Packed { zone: usize, packed: Result<Message, PackError> },
     Delivered { zone: usize, outbox: usize, begun: Moment, delivered: Delivered },
-    Asked { zone: usize, serial: Serial, asked: Asked },
+    Asked { zone: usize, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
 }
 
 impl Daemon {
@@ -283,6 +296,7 @@ impl Daemon {
                 notified_ms: None,
                 armed: Some(now),
                 confirm: Confirm::default(),
+                servers: None,
                 seen: Seen::new(soa.map(|soa| soa.serial)),
             });
         }
@@ -301,7 +315,7 @@ impl Daemon {
             timers,
             looks: JoinSet::new(),
             sends: JoinSet::new(),
-            confirms: Arc::new(Semaphore::new(CONFIRMS)),
+            confirms: Arc::new(Confirms { asks: Semaphore::new(CONFIRMS), resolves: Semaphore::new(RESOLVES) }),
         }
     }
 
@@ -335,36 +349,6 @@ impl Daemon {
         Ok(())
     }
 
-    async fn show(&self, asker: mpsc::Sender<Ask>, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
-        let Some(wanted) = self.config.http else { return Ok(()) };
-        let failed = |error| DaemonError::Http(wanted, error);
-        let listener = http::bind(wanted).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        sockets.spawn(http::serve(listener, asker));
-        info!(url = %format_args!("http://{address}/"), "status page");
-        Ok(())
-    }
-
-    /// A copy of what is to be seen, for whoever asked. Nobody waits for it any more if they are gone.
-    fn answer(&self, Ask { zones, answer }: Ask) {
-        let (moment, now) = (self.clock.moment(), self.clock.time());
-        let show = |(zone, tracked): (&config::Zone, &Tracked)| {
-            let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
-            let next = wait.map(|wait| now.after(wait));
-            tracked.seen.show(zone.name.clone(), tracked.refresh.is_expired(), next, now)
-        };
-        let zones = self.config.zones.iter().zip(&self.zones).filter(|_| zones).map(show).collect();
-        let view = View {
-            relay: self.config.relay_id.clone().unwrap_or_default(),
-            started_at: self.started_at,
-            now,
-            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
-            queues: self.queues.clone(),
-            zones,
-        };
-        drop(answer.send(view));
-    }
-
     /// Does all that is due, and says when to come back.
     fn work(&mut self, now: Moment) -> Option<Moment> {
         while let Some(&(due, zone)) = self.timers.first().filter(|(due, _)| *due <= now) {
@@ -394,14 +378,7 @@ impl Daemon {
                 Done::Delivered { zone, outbox: index, begun: now, delivered }
             });
         }
-        if let Some(serial) = self.zones[zone].confirm.take(now) {
-            let (config, turns) = (Arc::clone(&self.config), Arc::clone(&self.confirms));
-            self.looks.spawn(async move {
-                let _turn = turns.acquire().await;
-                let config::Zone { name, confirm, .. } = &config.zones[zone];
-                Done::Asked { zone, serial, asked: live::ask(name, confirm).await }
-            });
-        }
+        self.confirm(zone, now);
         self.arm(zone);
     }
 
@@ -487,85 +464,8 @@ impl Daemon {
                 }
                 self.arm(zone);
             }
-            Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, &asked),
+            Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),
             Err(error) => error!(%error, "a task ended abnormally"),
-        }
-    }
-
-    fn count_delivered(&mut self, zone: usize, delivered: &Delivered) {
-        let now = self.clock.time();
-        let (message, seen) = (&delivered.outgoing.message, &mut self.zones[zone].seen);
-        if let Some(queue) = self.queues.get_mut(delivered.queue) {
-            match &delivered.result {
-                Ok(()) => queue.accepted(message.octets(), now),
-                Err(error) => {
-                    seen.not_sent(format!("queue {}: {error}", queue.name));
-                    queue.failed(error.to_string(), now);
-                }
-            }
-        }
-        if delivered.by_all() {
-            let confirms = !self.config.zones[zone].confirm.is_empty();
-            seen.sent(message.serial, now, confirms);
-            if confirms {
-                let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
-                self.zones[zone].confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
-            }
-            let notified_at = message.meta.notified_at_ms.map(Time);
-            self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
-        }
-        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
-    }
-
-    /// The name servers of the hosted zone have answered, or not.
-    fn asked(&mut self, zone: usize, serial: Serial, asked: &Asked) {
-        let (moment, now) = (self.clock.moment(), self.clock.time());
-        let (name, tracked) = (&self.config.zones[zone].name, &mut self.zones[zone]);
-        let theirs = asked.oldest();
-        let outcome = tracked.confirm.answered(moment, serial, theirs);
-        if let Some(theirs) = theirs {
-            tracked.seen.live(theirs, now, matches!(outcome, Outcome::Live(_)));
-        }
-        match outcome {
-            Outcome::Live(Sent { at, notified_ms, .. }) => {
-                let took = notified_ms.map(|notified_ms| now.since(Time(notified_ms)));
-                self.counts.live_seconds.extend(took);
-                let (took, since_sent) = (took.map(|took| took.as_millis()), moment.saturating_sub(at).as_millis());
-                info!(zone = %name, serial = theirs.map(|theirs| theirs.0), milliseconds = took, since_sent, "live");
-            }
-            Outcome::Late(sent) | Outcome::GivenUp(sent) => {
-                let told = asked.why_not(sent.serial, moment.saturating_sub(sent.at));
-                if tracked.seen.not_live(told.clone()) {
-                    warn!(zone = %name, serial = %sent.serial, error = told, "not live");
-                }
-            }
-            Outcome::NotYet | Outcome::Overtaken => {}
-        }
-        self.arm(zone);
-    }
-
-    fn count_looked(&mut self, zone: usize, begun: Begun, looked: &Looked) {
-        for (primary, _) in &looked.tried {
-            self.counts.primary_failed(*primary);
-        }
-        let (seen, now) = (&mut self.zones[zone].seen, self.clock.time());
-        match &looked.ending {
-            Ending::Fetched(fetched) => {
-                let transferred = &fetched.transferred;
-                let (serial, records) = (transferred.zone.serial(), transferred.zone.record_count());
-                self.counts.looks_transferred += 1;
-                self.counts.transfer_octets += transferred.octets as u64;
-                self.counts.transfer_records += records as u64;
-                seen.transferred(serial, records, now, begun.notified_ms.map(Time));
-            }
-            Ending::NotNewer(serial) => {
-                self.counts.looks_current += 1;
-                seen.current(*serial, now);
-            }
-            Ending::Nothing => {
-                self.counts.looks_failed += 1;
-                seen.failed(looked.why());
-            }
         }
     }
 
@@ -602,7 +502,7 @@ impl Daemon {
             }
             (Ok(()), Ending::NotNewer(serial)) => {
                 info!(zone = %name, %serial, "current");
-                if tracked.seen.has_sent(serial) && !self.config.zones[zone].confirm.is_empty() {
+                if tracked.seen.has_sent(serial) && self.config.zones[zone].confirm != config::Confirm::Off {
                     tracked.confirm.looked(now, serial);
                 }
             }

@@ -5,7 +5,7 @@
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
 //!   [`wire`]: DNS messages as octets.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
-//! - [`confirm`]: when to ask whether it is live; [`live`]: the question.
+//! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
 //! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
@@ -26,6 +26,7 @@ pub mod once;
 pub mod primary;
 pub mod queue;
 pub mod refresh;
+pub mod resolve;
 pub mod status;
 pub mod store;
 pub mod transfer;

@@ -41,6 +41,16 @@ pub enum LiveError {
     Answer(#[from] SoaFault),
 }
 
+/// A question about a name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) name: &'a Name,
+    pub(crate) rtype: Rtype,
+    /// RD: set for a resolver, clear for a server that is asked for what it has itself.
+    pub(crate) recursion: bool,
+    pub(crate) id: u16,
+}
+
 /// The longest wait for an answer, over UDP and over TCP.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// An answer over UDP without EDNS is no longer (RFC 1035 §4.2.1).
@@ -87,18 +97,31 @@ impl Asked {
 }
 
 async fn serial(zone: &Name, server: SocketAddr) -> Result<Serial, LiveError> {
-    let id = rand::random();
-    let query = query(zone, id);
-    let answer = timeout(PATIENCE, over_udp(zone, server, id, &query)).await.map_err(|_| LiveError::Silent)?;
+    let question = Question { name: zone, rtype: Rtype::SOA, recursion: false, id: rand::random() };
+    exchange(server, &question, |message| read_soa(message, question.id, zone).map(|soa| soa.serial)).await
+}
+
+/// Asks a server, and reads its answer.
+pub(crate) async fn exchange<T>(
+    server: SocketAddr,
+    question: &Question<'_>,
+    read: impl Fn(&[u8]) -> Result<T, SoaFault>,
+) -> Result<T, LiveError> {
+    let query = question.octets();
+    let answer = timeout(PATIENCE, over_udp(server, &query, &read)).await.map_err(|_| LiveError::Silent)?;
     match answer {
         Err(LiveError::Answer(SoaFault::Stray(Stray::Truncated))) => {
-            timeout(PATIENCE, over_tcp(zone, server, id, &query)).await.map_err(|_| LiveError::Silent)?
+            timeout(PATIENCE, over_tcp(server, &query, &read)).await.map_err(|_| LiveError::Silent)?
         }
         answer => answer,
     }
 }
 
-async fn over_udp(zone: &Name, server: SocketAddr, id: u16, query: &[u8]) -> Result<Serial, LiveError> {
+async fn over_udp<T>(
+    server: SocketAddr,
+    query: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, SoaFault>,
+) -> Result<T, LiveError> {
     let any: IpAddr = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).await?;
     socket.connect(server).await?;
@@ -106,28 +129,33 @@ async fn over_udp(zone: &Name, server: SocketAddr, id: u16, query: &[u8]) -> Res
     let mut answer = [0; DATAGRAM];
     loop {
         let length = socket.recv(&mut answer).await?;
-        match read_soa(&answer[..length], id, zone) {
+        match read(&answer[..length]) {
             // Not an answer to this question: it may be forged, and ours still comes.
             Err(SoaFault::Stray(Stray::Id | Stray::Question | Stray::NotAResponse) | SoaFault::Malformed(_)) => {}
-            read => return Ok(read?.serial),
+            read => return Ok(read?),
         }
     }
 }
 
-async fn over_tcp(zone: &Name, server: SocketAddr, id: u16, query: &[u8]) -> Result<Serial, LiveError> {
+async fn over_tcp<T>(
+    server: SocketAddr,
+    query: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, SoaFault>,
+) -> Result<T, LiveError> {
     let mut stream = TcpStream::connect(server).await?;
     let length = u16::try_from(query.len()).map_err(io::Error::other)?;
     stream.write_all(&[&length.to_be_bytes()[..], query].concat()).await?;
     let length = stream.read_u16().await?;
     let mut answer = vec![0; length.into()];
     stream.read_exact(&mut answer).await?;
-    Ok(read_soa(&answer, id, zone)?.serial)
+    Ok(read(&answer)?)
 }
 
-/// A question without RD: the server is asked for what it has itself.
-fn query(zone: &Name, id: u16) -> Vec<u8> {
-    let header = [id.to_be_bytes(), [0, 0], [0, 1], [0, 0], [0, 0], [0, 0]].concat();
-    [&header, zone.as_wire(), &Rtype::SOA.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat()
+impl Question<'_> {
+    fn octets(&self) -> Vec<u8> {
+        let header = [self.id.to_be_bytes(), [self.recursion.into(), 0], [0, 1], [0, 0], [0, 0], [0, 0]].concat();
+        [&header, self.name.as_wire(), &self.rtype.0.to_be_bytes(), &CLASS_IN.to_be_bytes()].concat()
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +164,8 @@ mod tests {
 
     #[test]
     fn the_question_is_a_plain_one() {
-        let octets = query(&"example.com".parse().unwrap(), 0x1234);
+        let name = "example.com".parse().unwrap();
+        let octets = Question { name: &name, rtype: Rtype::SOA, recursion: false, id: 0x1234 }.octets();
         assert_eq!(octets, b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x06\0\x01");
     }
 

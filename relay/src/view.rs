@@ -290,6 +290,13 @@ impl Seen {
         self.live_error.replace(error).is_none()
     }
 
+    /// Whether this serial is live cannot be known: that the queues have it is all.
+    pub fn unknowable(&mut self, serial: Serial) {
+        if self.sent == Some(serial) {
+            self.arrived();
+        }
+    }
+
     /// Whether this is what the queues have.
     pub fn has_sent(&self, serial: Serial) -> bool {
         self.sent == Some(serial)

@@ -12,7 +12,7 @@ use secondary53_zone::{Limits as ZoneLimits, Name};
 use toml::Spanned;
 
 use super::file::{self, File, Key, Named};
-use super::{Config, Limits, Primary, Queue, Zone};
+use super::{Config, Confirm, Limits, Primary, Queue, Zone};
 use crate::primary;
 use crate::refresh::Bounds;
 
@@ -56,6 +56,7 @@ impl Check {
             Some(text) if text.get_ref().is_empty() => None,
             Some(text) => self.address("http", text),
         };
+        let resolvers = file.resolvers.iter().flatten().filter_map(|text| self.host("resolvers", text)).collect();
         for (name, key) in &file.key {
             self.tsig_key(name, key);
         }
@@ -89,6 +90,7 @@ impl Check {
         Config {
             listen,
             http,
+            resolvers,
             state_dir: PathBuf::from(state_dir.into_inner()),
             relay_id: relay_id.map(Spanned::into_inner),
             queues,
@@ -263,18 +265,13 @@ impl Check {
         zones
     }
 
-    /// The name servers to ask, unless that is turned off.
-    fn confirm(&mut self, zone: &file::Zone) -> Vec<SocketAddr> {
+    fn confirm(&mut self, zone: &file::Zone) -> Confirm {
         let given = zone.confirm_servers.iter().flat_map(Spanned::get_ref);
         let servers: Vec<_> = given.filter_map(|text| self.host("zone.confirm_servers", text)).collect();
         match &zone.confirm {
-            Some(confirm) if !confirm.get_ref() => Vec::new(),
-            Some(confirm) if servers.is_empty() => {
-                let what = "not supported yet without confirm_servers; name the hosted zone's name servers by address";
-                self.fault(confirm, "zone.confirm", what);
-                servers
-            }
-            _ => servers,
+            Some(confirm) if !confirm.get_ref() => Confirm::Off,
+            _ if servers.is_empty() => Confirm::Found,
+            _ => Confirm::Servers(servers.into()),
         }
     }
 

@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) version: Key<i64>,
     pub(super) listen: Option<Vec<Spanned<String>>>,
     pub(super) http: Key<String>,
+    pub(super) resolvers: Option<Vec<Spanned<String>>>,
     pub(super) state_dir: Key<String>,
     pub(super) relay_id: Key<String>,
     #[serde(default)]

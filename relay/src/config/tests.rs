@@ -36,7 +36,7 @@ fn the_least_that_must_be_said() {
             primaries: vec![0],
             queues: vec![0],
             hosted_zone_id: None,
-            confirm: Vec::new()
+            confirm: Confirm::Found
         }]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
@@ -62,9 +62,7 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in
-        ["timers.audit", "key.\"relay.example.\"", "primary.main.key", "primary.main.ixfr", "zone.confirm", "catalog"]
-    {
+    for key in ["timers.audit", "key.\"relay.example.\"", "primary.main.key", "primary.main.ixfr", "catalog"] {
         assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
     }
     // Nothing but that, and that a key cannot have two secrets.
@@ -83,7 +81,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
         (primary, "ixfr = true", "ixfr = false"),
         (primary, "key = \"relay.example.\"", "key = \"\""),
         (zone, "strip_dnssec = true", "strip_dnssec = false"),
-        (zone, "confirm = true", "confirm = false"),
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
         (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
@@ -99,11 +96,12 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
 fn what_is_live_is_asked_of_these_name_servers() {
     let zone = |more: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\n{more}"));
     let servers = "confirm_servers = [\"192.0.2.7:53\", \"[2001:db8::7]:53\"]";
-    let confirm = |text: &str| parse(&zone(text)).unwrap().zones[0].confirm.len();
-    assert_eq!(confirm(servers), 2);
-    assert_eq!(confirm(&format!("{servers}\nconfirm = true")), 2);
-    assert_eq!(confirm(&format!("{servers}\nconfirm = false")), 0);
-    assert_eq!(confirm("confirm_servers = []"), 0);
+    let confirm = |text: &str| parse(&zone(text)).unwrap().zones.remove(0).confirm;
+    let both = Confirm::Servers(["192.0.2.7:53".parse().unwrap(), "[2001:db8::7]:53".parse().unwrap()].into());
+    assert_eq!(confirm(servers), both);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = true")), both);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = false")), Confirm::Off);
+    assert_eq!(confirm("confirm_servers = []"), Confirm::Found);
     assert!(problems(&zone("confirm_servers = [\"ns-1.awsdns-1.com:53\"]"))[0].contains("no host names"));
 }
 

@@ -497,8 +497,8 @@ async fn check_says_what_is_wrong_and_where() {
         assert_eq!(output.status.code(), Some(1));
         let told = String::from_utf8(output.stderr).unwrap();
         let config = bad.config();
-        assert!(told.contains(&format!("{}:7: limits.transfers: 0 is not within", config.display())), "{told}");
-        assert!(told.contains(&format!("{}:9: queue.main.url: ", config.display())), "{told}");
+        assert!(told.contains(&format!("{}:8: limits.transfers: 0 is not within", config.display())), "{told}");
+        assert!(told.contains(&format!("{}:10: queue.main.url: ", config.display())), "{told}");
     }
     // A zone that is not in the file.
     let unknown = place.output("once", &["example.net"]).await;

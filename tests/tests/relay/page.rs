@@ -67,6 +67,9 @@ async fn a_change_is_seen_on_its_way() {
     sqs.set_held(false);
     shown(&relay, |zone| zone["status"] == "current" && zone["sent_serial"] == 2).await;
 
+    // No resolver answers here, so nothing is waited for.
+    relay.logged(&["not known whether it is live", "serial=2", "resolver 127.0.0.1:1"]).await;
+
     let (head, metrics) = get(&relay, "/metrics").await;
     assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     for line in [

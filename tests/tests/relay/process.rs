@@ -27,7 +27,7 @@ pub struct Relay {
 }
 
 impl Place {
-    /// One with this text after `version`, `listen`, `http` and `state_dir`.
+    /// One with this text after `version`, `listen`, `http`, `resolvers` (one that is not there) and `state_dir`.
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
         let place = Self { directory: TempDir::new().unwrap(), sqs };
         place.reconfigure(text);
@@ -37,7 +37,7 @@ impl Place {
     /// Puts this text in the place of the other; the state stays.
     pub fn reconfigure(&self, text: &str) {
         let head = format!(
-            "version = 1\nlisten = [\"127.0.0.1:0\"]\nhttp = \"127.0.0.1:0\"\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            "version = 1\nlisten = [\"127.0.0.1:0\"]\nhttp = \"127.0.0.1:0\"\nresolvers = [\"127.0.0.1:1\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
             self.state().display()
         );
         std::fs::write(self.config(), head + text).unwrap();
