@@ -100,7 +100,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn show(listing: &Listing<'_>, json: bool) -> io::Result<()> {
     let mut out = stdout().lock();
     let shown = if json {
-        serde_json::to_writer_pretty(&mut out, listing).map_err(io::Error::from).and_then(|()| writeln!(out))
+        serde_json::to_string(listing).map_err(io::Error::from).and_then(|json| writeln!(out, "{json}"))
     } else {
         out.write_all(status::table(listing, out.is_terminal()).as_bytes())
     };

@@ -6,12 +6,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, Uri, header};
-use hyper_util::rt::TokioIo;
+use hyper::Uri;
 use secondary53_zone::Serial;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -40,7 +37,7 @@ pub enum StatusError {
 /// The longest wait for a page.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest page, in octets: ten thousand zones, each with a long error.
-const PAGE: usize = 64 << 20;
+const PAGE: u64 = 64 << 20;
 /// Pages, at most: a million zones, and an end to it.
 const PAGES: usize = 100;
 
@@ -79,21 +76,23 @@ pub async fn ask(url: &str) -> Result<Listing<'static>, StatusError> {
     all.ok_or_else(|| asked("it has no pages".into()))
 }
 
-async fn fetch(uri: &Uri) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+/// By HTTP/1.0 (RFC 1945), which any server of 1.1 answers in kind: whole, and then the end of the connection.
+async fn fetch(uri: &Uri) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
     let authority = authority.ok_or("only http://HOST:PORT can be asked")?;
     let host = authority.host().trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // Ends with the request: the relay closes the connection after each.
-    tokio::spawn(connection);
+    let mut stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let request = Request::get(path).header(header::HOST, authority.as_str()).body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
-    if answer.status() != StatusCode::OK {
-        return Err(format!("it answers {}", answer.status()).into());
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.take(PAGE).read_to_end(&mut answer).await?;
+    let end = answer.windows(4).position(|octets| octets == b"\r\n\r\n").ok_or("what it answers is not HTTP")?;
+    let status = answer.split(|octet| *octet == b' ').nth(1).unwrap_or_default();
+    if status != b"200" {
+        return Err(format!("it answers {}", printable(&String::from_utf8_lossy(status))).into());
     }
-    Ok(Limited::new(answer.into_body(), PAGE).collect().await?.to_bytes())
+    answer.drain(..end + 4);
+    Ok(answer)
 }
 
 /// Whether nobody needs to look.
