@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +10,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 use crate::daemon::{self, Clock};
-use crate::once;
+use crate::http::Listing;
+use crate::{once, status};
 
 /// A DNS secondary that hands its zones to a queue.
 #[derive(Debug, Parser)]
@@ -37,6 +38,18 @@ enum Command {
         /// The zones; all of the configuration by default.
         zones: Vec<Name>,
     },
+    /// Show every zone of the relay that runs, trouble first, and exit: 0 where all is well, 1 where there is trouble or no
+    /// answer.
+    Status {
+        #[command(flatten)]
+        file: File,
+        /// Where its status page is; found in the configuration by default.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Print JSON, as /zones gives it.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check a configuration and exit: 0 where nothing is wrong, 1 otherwise.
     Check {
         #[command(flatten)]
@@ -59,6 +72,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Once { file, zones } => {
             load(&file).and_then(|config| wait_for(once::once(config, &zones, Clock::start())))
         }
+        Command::Status { file, url, json } => {
+            let url = url.map_or_else(
+                || load(&file).and_then(|config| status::url(config.http).map_err(|error| error.to_string())),
+                Ok,
+            );
+            url.and_then(|url| wait_for(status::ask(&url))).and_then(|listing| {
+                show(&listing, json).map_err(|error| format!("failed to print: {error}"))?;
+                Ok(status::is_good(&listing))
+            })
+        }
         Command::Check { file } => load(&file).map(|config| {
             println!("{}: {} zones, nothing wrong", file.config.display(), config.zones.len());
             true
@@ -71,6 +94,20 @@ pub fn run(arguments: Arguments) -> ExitCode {
             eprintln!("secondary53-relay: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn show(listing: &Listing<'_>, json: bool) -> io::Result<()> {
+    let mut out = stdout().lock();
+    let shown = if json {
+        serde_json::to_string(listing).map_err(io::Error::from).and_then(|json| writeln!(out, "{json}"))
+    } else {
+        out.write_all(status::table(listing, out.is_terminal()).as_bytes())
+    };
+    match shown {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        shown => shown,
     }
 }
 

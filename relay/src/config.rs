@@ -13,6 +13,7 @@ mod tls;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -26,6 +27,10 @@ use crate::refresh::Bounds;
 pub struct Config {
     /// Where NOTIFY is heard, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// Where the status page is served; `None` for nowhere.
+    pub http: Option<SocketAddr>,
+    /// Who is asked for name servers; none for the system's own.
+    pub resolvers: Vec<SocketAddr>,
     /// Where the last accepted snapshots are kept.
     pub state_dir: PathBuf,
     /// How this relay calls itself in messages; `None` for the host's name.
@@ -90,6 +95,19 @@ pub struct Zone {
     pub hosted_zone_id: Option<String>,
     /// Whether it is taken though it is signed, without what belongs to its signing.
     pub strip_dnssec: bool,
+    /// Who is asked whether what was sent is live.
+    pub confirm: Confirm,
+}
+
+/// Who is asked whether what was sent is live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// Nobody.
+    Off,
+    /// The name servers that are found in DNS.
+    Found,
+    /// These.
+    Servers(Arc<[SocketAddr]>),
 }
 
 /// Why a file is not a configuration.

@@ -8,6 +8,9 @@
 //!
 //! An idle zone costs its entry in the timer queue and no task.
 
+mod confirming;
+mod watching;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -15,24 +18,34 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use secondary53_zone::message::{Message, Meta, Reason};
-use secondary53_zone::{Snapshot, Soa};
+use secondary53_zone::{Serial, Snapshot, Soa};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::confirm::Confirm;
 use crate::job::{self, Delivered, Ending, Looked, Turns};
-use crate::listen::{self, Ears};
+use crate::listen::{self, Ears, Refusals};
+use crate::live::Asked;
 use crate::notify::{Authorised, Source, Sources};
 use crate::primary::Fetched;
 use crate::queue::{self, Outbox, Outgoing, PackError, Sender};
 use crate::refresh::{Cause, Moment, Notified, Refresh, State, Woken};
+use crate::resolve::ResolveError;
 use crate::store::{Store, StoreError};
+use crate::view::{self, Counts, Seen, Time};
 
 /// NOTIFY that were heard and wait for the loop; further ones wait in the sockets.
 const HEARD: usize = 1024;
+/// Zones whose name servers are asked at once; each has four.
+const CONFIRMS: usize = 32;
+/// Zones whose name servers are looked for at once, each with some nine questions to one resolver.
+const RESOLVES: usize = 4;
+/// Questions over HTTP that wait for the loop.
+const ASKS: usize = 4;
 /// How long sends that are under way may take to end when the relay is told to stop.
 const STOP: Duration = Duration::from_secs(10);
 
@@ -42,6 +55,9 @@ pub enum DaemonError {
     /// An address cannot be bound.
     #[error("failed to listen on {0}: {1}")]
     Bind(SocketAddr, io::Error),
+    /// The address of the status page cannot be bound.
+    #[error("failed to listen on {0} for the status page (http in the configuration, \"\" turns it off): {1}")]
+    Http(SocketAddr, io::Error),
     /// Signals cannot be had.
     #[error("failed to listen to signals: {0}")]
     Signals(io::Error),
@@ -77,6 +93,11 @@ impl Clock {
     pub fn unix_s(self) -> u64 {
         self.unix_ms() / 1_000
     }
+
+    /// The same, as it is shown.
+    pub fn time(self) -> Time {
+        Time(self.unix_ms())
+    }
 }
 
 /// Runs until it is told to stop.
@@ -90,6 +111,8 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let mut sockets = JoinSet::new();
     let mut daemon = Daemon::new(config, store, sender, Clock::start());
     daemon.listen(heard, &mut sockets)?;
+    let (asker, mut asks) = mpsc::channel(ASKS);
+    daemon.show(asker, &mut sockets).await?;
     loop {
         let now = daemon.clock.moment();
         let next = daemon.work(now);
@@ -98,6 +121,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             Some((authorised, source)) = notifies.recv() => daemon.notified(authorised, source),
             Some(done) = daemon.looks.join_next() => daemon.done(done),
             Some(done) = daemon.sends.join_next() => daemon.done(done),
+            Some(ask) = asks.recv() => daemon.answer(ask),
             () = daemon.turns.freed() => {}
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
@@ -210,6 +234,12 @@ struct Daemon {
     looks: JoinSet<Done>,
     /// Waited for when the relay stops.
     sends: JoinSet<Done>,
+    confirms: Arc<Confirms>,
+    started_at: Time,
+    counts: Counts,
+    /// What is known of each queue.
+    queues: Vec<view::Queue>,
+    refusals: Arc<Refusals>,
 }
 
 /// A zone, as the loop keeps it.
@@ -223,6 +253,16 @@ struct Tracked {
     notified_ms: Option<u64>,
     /// The time of its entry in the timer queue.
     armed: Option<Moment>,
+    confirm: Confirm,
+    /// The name servers that were found for what is waited for.
+    servers: Option<Arc<[SocketAddr]>>,
+    seen: Seen,
+}
+
+/// Turns at asking, so that a thousand zones that were sent at once are not four thousand questions at once.
+struct Confirms {
+    asks: Semaphore,
+    resolves: Semaphore,
 }
 
 /// What made a look, and when.
@@ -238,6 +278,7 @@ enum Done {
     Looked { zone: usize, begun: Begun, looked: Looked },
     Packed { zone: usize, packed: Result<Message, PackError> },
     Delivered { zone: usize, outbox: usize, begun: Moment, delivered: Delivered },
+    Asked { zone: usize, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
 }
 
 impl Daemon {
@@ -259,11 +300,18 @@ impl Daemon {
                 accepted: soa.is_some() && owed.is_none(),
                 notified_ms: None,
                 armed: Some(now),
+                confirm: Confirm::default(),
+                servers: None,
+                seen: Seen::new(soa.map(|soa| soa.serial)),
             });
         }
         Self {
             turns: Turns::new(&config),
             lines: vec![VecDeque::new(); config.primaries.len()],
+            started_at: clock.time(),
+            counts: Counts::new(config.primaries.iter().map(|primary| primary.server.address)),
+            queues: config.queues.iter().map(|queue| view::Queue::new(&queue.name)).collect(),
+            refusals: Arc::default(),
             config: Arc::new(config),
             clock,
             store: Arc::new(store),
@@ -272,6 +320,7 @@ impl Daemon {
             timers,
             looks: JoinSet::new(),
             sends: JoinSet::new(),
+            confirms: Arc::new(Confirms { asks: Semaphore::new(CONFIRMS), resolves: Semaphore::new(RESOLVES) }),
         }
     }
 
@@ -289,7 +338,7 @@ impl Daemon {
             let its = zone.primaries.iter().map(|primary| Arc::clone(&primaries[*primary]));
             sources.insert(zone.name.clone(), index, its.collect());
         }
-        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::default(), clock: self.clock };
+        let ears = Ears { sources: Arc::new(sources), heard, refusals: Arc::clone(&self.refusals), clock: self.clock };
         ears.refusals.start(sockets);
         for &wanted in &self.config.listen {
             let failed = |error| DaemonError::Bind(wanted, error);
@@ -338,6 +387,7 @@ impl Daemon {
                 Done::Delivered { zone, outbox: index, begun: now, delivered }
             });
         }
+        self.confirm(zone, now);
         self.arm(zone);
     }
 
@@ -345,7 +395,7 @@ impl Daemon {
     fn arm(&mut self, zone: usize) {
         let tracked = &mut self.zones[zone];
         let sends = tracked.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
-        let next = sends.chain(tracked.refresh.next()).min();
+        let next = sends.chain(tracked.refresh.next()).chain(tracked.confirm.next()).min();
         if next != tracked.armed {
             if let Some(before) = std::mem::replace(&mut tracked.armed, next) {
                 self.timers.remove(&(before, zone));
@@ -383,6 +433,8 @@ impl Daemon {
         let notified = self.zones[zone].refresh.notified(self.clock.moment(), hint);
         let name = &self.config.zones[zone].name;
         info!(zone = %name, serial = hint.map(|hint| hint.0), %source, outcome = ?notified, "notified");
+        self.counts.notified(notified);
+        self.zones[zone].seen.notified(self.clock.time());
         if notified != Notified::NotNewer {
             let now_ms = self.clock.unix_ms();
             self.zones[zone].notified_ms.get_or_insert(now_ms);
@@ -405,11 +457,16 @@ impl Daemon {
                     }
                     self.arm(zone);
                 }
-                Err(error) => error!(%error),
+                Err(error) => {
+                    error!(%error);
+                    self.counts.pack_failures += 1;
+                    self.zones[zone].seen.not_sent(error.to_string());
+                }
             },
             Ok(Done::Delivered { zone, outbox, begun, delivered }) => {
                 let now = self.clock.moment();
                 delivered.tell(&self.config.queues, now.saturating_sub(begun));
+                self.count_delivered(zone, &delivered);
                 let tracked = &mut self.zones[zone];
                 tracked.accepted |= delivered.by_all();
                 let accepted = delivered.accepted();
@@ -418,11 +475,13 @@ impl Daemon {
                 }
                 self.arm(zone);
             }
+            Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),
             Err(error) => error!(%error, "a task ended abnormally"),
         }
     }
 
     fn looked(&mut self, zone: usize, begun: Begun, looked: Looked) {
+        self.count_looked(zone, begun, &looked);
         let now = self.clock.moment();
         let name = &self.config.zones[zone].name;
         looked.tell(name, now.saturating_sub(begun.at));
@@ -441,14 +500,23 @@ impl Daemon {
             }
         };
         match (outcome, ending) {
-            (Err(backwards), _) => error!(zone = %name, error = %backwards, "refused"),
+            (Err(backwards), ending) => {
+                error!(zone = %name, error = %backwards, "refused");
+                self.counts.backwards(matches!(ending, Ending::Fetched(_)));
+                tracked.seen.went_backwards(backwards.theirs, backwards.to_string());
+            }
             (Ok(()), Ending::Fetched(fetched)) => {
                 let reason = reason(tracked.accepted, begun.cause);
                 let meta = meta(&self.config, zone, &fetched, begun.notified_ms, self.clock.unix_ms());
                 self.looks
                     .spawn(async move { Done::Packed { zone, packed: job::pack(fetched, reason, meta, turn).await } });
             }
-            (Ok(()), Ending::NotNewer(serial)) => info!(zone = %name, %serial, "current"),
+            (Ok(()), Ending::NotNewer(serial)) => {
+                info!(zone = %name, %serial, "current");
+                if tracked.seen.has_sent(serial) && self.config.zones[zone].confirm != config::Confirm::Off {
+                    tracked.confirm.looked(now, serial);
+                }
+            }
             (Ok(()), Ending::Nothing) => {
                 let wait = tracked.refresh.next().unwrap_or_default().saturating_sub(now);
                 warn!(zone = %name, serial = tracked.refresh.serial().map(|serial| serial.0), seconds = wait.as_secs(), "retrying");

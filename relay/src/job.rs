@@ -66,8 +66,10 @@ pub enum Ending {
 pub struct Delivered {
     /// What was delivered.
     pub outgoing: Outgoing,
-    queue: usize,
-    result: Result<(), SendError>,
+    /// The queue, by its place in the configuration.
+    pub queue: usize,
+    /// What it said.
+    pub result: Result<(), SendError>,
     /// Where this queue was the last one that it was missing from.
     stored: Option<Result<(), StoreError>>,
 }
@@ -179,6 +181,11 @@ impl Looked {
             Ending::NotNewer(serial) => debug!(%zone, %serial, milliseconds, "looked"),
             Ending::Nothing => {}
         }
+    }
+
+    /// What was wrong with each primary that gave nothing, in a line.
+    pub fn why(&self) -> String {
+        primary::list(&self.tried)
     }
 
     /// The zone, if there is one, and the turn that goes with it.

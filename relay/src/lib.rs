@@ -6,24 +6,32 @@
 //!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures. [`tls`]: what
 //!   they may go through.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
-//! - [`config`]: what an operator says, and [`command`] how.
+//! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
+//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
+//! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `refresh`, `notify`, `transfer`, `wire`, `tsig`.
+//! Without I/O and without a clock: `confirm`, `refresh`, `notify`, `transfer`, `tsig`, `view`, `wire`.
 
 pub mod command;
 pub mod config;
+pub mod confirm;
 pub mod daemon;
+pub mod http;
 pub mod job;
 pub mod listen;
+pub mod live;
 pub mod notify;
 pub mod once;
 pub mod primary;
 pub mod queue;
 pub mod refresh;
+pub mod resolve;
+pub mod status;
 pub mod store;
 pub mod tls;
 pub mod transfer;
 pub mod tsig;
+pub mod view;
 pub mod wire;

@@ -6,7 +6,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
@@ -64,9 +64,14 @@ const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// How often a port is tried that the system chose for TCP and that UDP may have in use.
 const PORT_ATTEMPTS: usize = 16;
 
-/// Refusals since the last minute began, told or not.
+/// Refusals, told or not.
 #[derive(Debug, Default)]
-pub struct Refusals(AtomicUsize);
+pub struct Refusals {
+    /// Since the last minute began.
+    recent: AtomicUsize,
+    /// Since the start.
+    all: AtomicU64,
+}
 
 impl Refusals {
     /// Begins each minute anew, and says how many of the last were not told.
@@ -75,7 +80,7 @@ impl Refusals {
         tasks.spawn(async move {
             loop {
                 sleep(TOLD_EVERY).await;
-                let untold = refusals.0.swap(0, Ordering::Relaxed).saturating_sub(TOLD);
+                let untold = refusals.recent.swap(0, Ordering::Relaxed).saturating_sub(TOLD);
                 if untold > 0 {
                     tracing::info!(untold, "more was refused than is told one by one");
                 }
@@ -83,9 +88,15 @@ impl Refusals {
         });
     }
 
+    /// How many there were since the start.
+    pub fn total(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
     /// Counts one, and says whether it may be told.
     fn may_tell(&self) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) < TOLD
+        self.all.fetch_add(1, Ordering::Relaxed);
+        self.recent.fetch_add(1, Ordering::Relaxed) < TOLD
     }
 }
 

@@ -376,7 +376,8 @@ fn ixfr_query(base: &Base) -> Result<(u16, Vec<u8>), PrimaryError> {
     Ok((id, octets))
 }
 
-fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
+/// The SOA of the zone in an answer to a SOA query.
+pub(crate) fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
     let (header, mut walk) = Walk::begin(message)?;
     transfer::check(header, id)?;
     let mut owner = Vec::new();
@@ -401,7 +402,8 @@ fn read_soa(message: &[u8], id: u16, zone: &Name) -> Result<Soa, SoaFault> {
     Err(SoaFault::Missing)
 }
 
-fn list(tried: &[(SocketAddr, PrimaryError)]) -> String {
+/// What was wrong with each, in a line.
+pub(crate) fn list(tried: &[(SocketAddr, PrimaryError)]) -> String {
     let each: Vec<_> = tried.iter().map(|(primary, error)| format!("from {primary}: {error}")).collect();
     if each.is_empty() { "from no primary: none is configured".to_owned() } else { each.join("; ") }
 }

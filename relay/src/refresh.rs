@@ -182,6 +182,11 @@ impl Refresh {
         self.held.map(|held| held.serial)
     }
 
+    /// Whether what we hold is older than its SOA allows, from the moment that this was told.
+    pub fn is_expired(&self) -> bool {
+        self.held.is_some_and(|held| held.expires.is_none())
+    }
+
     /// When to call [`Refresh::woken`]; `None` while a look is under way.
     pub fn next(&self) -> Option<Moment> {
         let alarm = self.held.and_then(|held| held.expires);

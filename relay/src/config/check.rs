@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::file::{self, File, Key, Named};
 use super::keys::Keys;
 use super::tls::Given;
-use super::{Config, Limits, Primary, Queue, Zone};
+use super::{Config, Confirm, Limits, Primary, Queue, Zone};
 use crate::primary::{self, Server};
 use crate::refresh::Bounds;
 use crate::tls;
@@ -26,6 +26,10 @@ pub(super) struct Fault {
     pub(super) what: String,
 }
 
+/// The port of DNS (RFC 1035 §4.2).
+const DNS: u16 = 53;
+/// Where the status page is: for this host alone.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9153);
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
 /// A zone can have no more labels and names than a 32-bit offset reaches; this is well within.
@@ -52,7 +56,12 @@ impl Check {
         {
             self.fault(version, "version", format!("{} is not known; this relay reads version 1", version.get_ref()));
         }
-        self.absent_feature("http", file.http.as_ref(), "leave it out or set it to \"\"");
+        let http = match &file.http {
+            None => Some(HTTP),
+            Some(text) if text.get_ref().is_empty() => None,
+            Some(text) => self.address("http", text),
+        };
+        let resolvers = file.resolvers.iter().flatten().filter_map(|text| self.host("resolvers", text, DNS)).collect();
         let keys = self.keys(file.key);
         let limits = self.limits(file.limits);
         let timers = self.timers(file.timers);
@@ -83,6 +92,8 @@ impl Check {
         }
         Config {
             listen,
+            http,
+            resolvers,
             state_dir: PathBuf::from(state_dir.into_inner()),
             relay_id: relay_id.map(Spanned::into_inner),
             queues,
@@ -212,7 +223,7 @@ impl Check {
                 self.fault_at(at, &path("address"), "it is missing");
                 continue;
             };
-            let port = if tls.is_on() { tls::PORT } else { 53 };
+            let port = if tls.is_on() { tls::PORT } else { DNS };
             if let Some(address) = self.host(&path("address"), &address, port) {
                 let tls = self.tls(path, &tls, address, &mut system);
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
@@ -235,7 +246,6 @@ impl Check {
                 self.fault_at(at, "zone.name", format!("zone {name} is there twice"));
                 continue;
             }
-            self.absent_switch("zone.confirm", zone.confirm.as_ref());
             let hosted_zone_id = self.hosted_zone_id(zone.hosted_zone_id.as_ref());
             // A hosted zone has one name: two zones would undo one another's records in it.
             if let (Some(id), Some(given)) = (&hosted_zone_id, &zone.hosted_zone_id)
@@ -248,10 +258,21 @@ impl Check {
                 queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
                 hosted_zone_id,
                 strip_dnssec: zone.strip_dnssec.as_ref().is_some_and(|strip| *strip.get_ref()),
+                confirm: self.confirm(zone),
                 name,
             });
         }
         zones
+    }
+
+    fn confirm(&mut self, zone: &file::Zone) -> Confirm {
+        let given = zone.confirm_servers.iter().flat_map(Spanned::get_ref);
+        let servers: Vec<_> = given.filter_map(|text| self.host("zone.confirm_servers", text, DNS)).collect();
+        match &zone.confirm {
+            Some(confirm) if !confirm.get_ref() => Confirm::Off,
+            _ if servers.is_empty() => Confirm::Found,
+            _ => Confirm::Servers(servers.into()),
+        }
     }
 
     fn catalog(&mut self, catalog: &Spanned<file::Catalog>, known: &Known) {

@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) version: Key<i64>,
     pub(super) listen: Option<Vec<Spanned<String>>>,
     pub(super) http: Key<String>,
+    pub(super) resolvers: Option<Vec<Spanned<String>>>,
     pub(super) state_dir: Key<String>,
     pub(super) relay_id: Key<String>,
     #[serde(default)]
@@ -97,6 +98,7 @@ pub(super) struct Zone {
     pub(super) hosted_zone_id: Key<String>,
     pub(super) strip_dnssec: Key<bool>,
     pub(super) confirm: Key<bool>,
+    pub(super) confirm_servers: Names,
 }
 
 #[derive(Deserialize)]

@@ -38,11 +38,13 @@ fn the_least_that_must_be_said() {
             primaries: vec![0],
             queues: vec![0],
             hosted_zone_id: None,
-            strip_dnssec: false
+            strip_dnssec: false,
+            confirm: Confirm::Found
         }]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
     assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(config.http, Some("127.0.0.1:9153".parse().unwrap()));
     assert_eq!(config.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
 }
 
@@ -63,7 +65,7 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in ["http", "timers.audit", "zone.confirm", "catalog"] {
+    for key in ["timers.audit", "catalog"] {
         assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
     }
     // Nothing but that, and the file with a secret that is nowhere.
@@ -75,7 +77,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     let zone = "name = \"Example.COM\"";
     let queue = "[queue.main]";
     for (place, on, off) in [
-        (zone, "confirm = true", "confirm = false"),
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
         (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
@@ -85,8 +86,27 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
         assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
     }
-    assert!(problems(&format!("http = \"127.0.0.1:9153\"{MINIMAL}"))[0].contains("not supported yet"));
-    assert!(parse(&format!("http = \"\"{MINIMAL}")).is_ok());
+}
+
+#[test]
+fn what_is_live_is_asked_of_these_name_servers() {
+    let zone = |more: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\n{more}"));
+    let servers = "confirm_servers = [\"192.0.2.7:53\", \"[2001:db8::7]:53\"]";
+    let confirm = |text: &str| parse(&zone(text)).unwrap().zones.remove(0).confirm;
+    let both = Confirm::Servers(["192.0.2.7:53".parse().unwrap(), "[2001:db8::7]:53".parse().unwrap()].into());
+    assert_eq!(confirm(servers), both);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = true")), both);
+    assert_eq!(confirm(&format!("{servers}\nconfirm = false")), Confirm::Off);
+    assert_eq!(confirm("confirm_servers = []"), Confirm::Found);
+    assert!(problems(&zone("confirm_servers = [\"ns-1.awsdns-1.com:53\"]"))[0].contains("no host names"));
+}
+
+#[test]
+fn the_status_page_has_an_address_or_none() {
+    let http = |given: &str| parse(&format!("http = \"{given}\"{MINIMAL}")).map(|config| config.http);
+    assert_eq!(http("").unwrap(), None);
+    assert_eq!(http("[::1]:80").unwrap(), Some("[::1]:80".parse().unwrap()));
+    assert!(http("localhost:80").unwrap_err().to_string().contains(": http: \"localhost:80\" is not an address"));
 }
 
 #[test]

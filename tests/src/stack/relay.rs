@@ -34,6 +34,7 @@ fn config_text(layout: &Layout, state: &Path, queue: &str) -> String {
         r#"version = 1
 listen = ["{listen}"]
 http = ""
+resolvers = ["127.0.0.1:1"]
 state_dir = "{state}"
 
 [queue.main]

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
 mod increments;
+mod live;
+mod page;
 mod process;
 mod queues;
 mod signed;
@@ -501,14 +503,14 @@ async fn check_says_what_is_wrong_and_where() {
     let good = place.output("check", &[]).await;
     assert!(good.status.success());
     assert!(String::from_utf8(good.stdout).unwrap().contains("1 zones, nothing wrong"));
-    let bad = Place::new(sqs.address, "http = \"127.0.0.1:9153\"\n[queue.main]\nurl = \"x\"\n");
+    let bad = Place::new(sqs.address, "[limits]\ntransfers = 0\n[queue.main]\nurl = \"x\"\n");
     for command in ["check", "run", "once"] {
         let output = bad.output(command, &[]).await;
         assert_eq!(output.status.code(), Some(1));
         let told = String::from_utf8(output.stderr).unwrap();
         let config = bad.config();
-        assert!(told.contains(&format!("{}:5: http: not supported yet", config.display())), "{told}");
-        assert!(told.contains(&format!("{}:7: queue.main.url: ", config.display())), "{told}");
+        assert!(told.contains(&format!("{}:8: limits.transfers: 0 is not within", config.display())), "{told}");
+        assert!(told.contains(&format!("{}:10: queue.main.url: ", config.display())), "{told}");
     }
     // A zone that is not in the file.
     let unknown = place.output("once", &["example.net"]).await;

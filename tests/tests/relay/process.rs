@@ -28,7 +28,7 @@ pub struct Relay {
 }
 
 impl Place {
-    /// One with this text after `version`, `listen` and `state_dir`.
+    /// One with this text after `version`, `listen`, `http`, `resolvers` (one that is not there) and `state_dir`.
     pub fn new(sqs: SocketAddr, text: &str) -> Self {
         Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), sqs, text)
     }
@@ -43,7 +43,7 @@ impl Place {
     /// Puts this text in the place of the other; the state stays.
     pub fn reconfigure(&self, text: &str) {
         let head = format!(
-            "version = 1\nlisten = [\"{}\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
+            "version = 1\nlisten = [\"{}\"]\nhttp = \"127.0.0.1:0\"\nresolvers = [\"127.0.0.1:1\"]\nstate_dir = \"{}\"\nrelay_id = \"test\"\n",
             self.listen,
             self.state().display()
         );
@@ -140,6 +140,12 @@ impl Relay {
         let log = found.unwrap_or_else(|_| panic!("{parts:?} is not in\n{}", all()));
         let log = log.unwrap_or_else(|_| panic!("ended without {parts:?}:\n{}", all()));
         log.iter().find(wanted).unwrap().clone()
+    }
+
+    /// Where the status page is.
+    pub async fn page(&self) -> SocketAddr {
+        let line = self.logged(&["status page url="]).await;
+        line.rsplit_once("http://").unwrap().1.trim_end_matches('/').parse().unwrap()
     }
 
     pub fn log(&self) -> String {

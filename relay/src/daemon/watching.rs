@@ -1,0 +1,94 @@
+//! What is to be seen of the loop: what happens is noted, and shown to whoever asks.
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use super::{Begun, Daemon, DaemonError, Tracked};
+use crate::config;
+use crate::confirm::Sent;
+use crate::http::{self, Ask};
+use crate::job::{Delivered, Ending, Looked};
+use crate::view::{Counts, Time, View};
+
+impl Daemon {
+    pub(super) async fn show(&self, asker: mpsc::Sender<Ask>, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
+        let Some(wanted) = self.config.http else { return Ok(()) };
+        let failed = |error| DaemonError::Http(wanted, error);
+        let listener = http::bind(wanted).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        sockets.spawn(http::serve(listener, asker));
+        info!(url = %format_args!("http://{address}/"), "status page");
+        Ok(())
+    }
+
+    /// A copy of what is to be seen, for whoever asked. Nobody waits for it any more if they are gone.
+    pub(super) fn answer(&self, Ask { zones, answer }: Ask) {
+        let (moment, now) = (self.clock.moment(), self.clock.time());
+        let show = |(zone, tracked): (&config::Zone, &Tracked)| {
+            let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
+            let next = wait.map(|wait| now.after(wait));
+            tracked.seen.show(zone.name.clone(), tracked.refresh.is_expired(), next, now)
+        };
+        let zones = self.config.zones.iter().zip(&self.zones).filter(|_| zones).map(show).collect();
+        let view = View {
+            relay: self.config.relay_id.clone().unwrap_or_default(),
+            started_at: self.started_at,
+            now,
+            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
+            queues: self.queues.clone(),
+            zones,
+        };
+        drop(answer.send(view));
+    }
+
+    pub(super) fn count_delivered(&mut self, zone: usize, delivered: &Delivered) {
+        let now = self.clock.time();
+        let (message, seen) = (&delivered.outgoing.message, &mut self.zones[zone].seen);
+        if let Some(queue) = self.queues.get_mut(delivered.queue) {
+            match &delivered.result {
+                Ok(()) => queue.accepted(message.octets(), now),
+                Err(error) => {
+                    seen.not_sent(format!("queue {}: {error}", queue.name));
+                    queue.failed(error.to_string(), now);
+                }
+            }
+        }
+        if delivered.by_all() {
+            let confirms = self.config.zones[zone].confirm != config::Confirm::Off;
+            seen.sent(message.serial, now, confirms);
+            if confirms {
+                let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
+                self.zones[zone].confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
+            }
+            let notified_at = message.meta.notified_at_ms.map(Time);
+            self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
+        }
+        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
+    }
+
+    pub(super) fn count_looked(&mut self, zone: usize, begun: Begun, looked: &Looked) {
+        for (primary, _) in &looked.tried {
+            self.counts.primary_failed(*primary);
+        }
+        let (seen, now) = (&mut self.zones[zone].seen, self.clock.time());
+        match &looked.ending {
+            Ending::Fetched(fetched) => {
+                let transferred = &fetched.transferred;
+                let (serial, records) = (transferred.zone.serial(), transferred.zone.record_count());
+                self.counts.looks_transferred += 1;
+                self.counts.transfer_octets += transferred.octets as u64;
+                self.counts.transfer_records += records as u64;
+                seen.transferred(serial, records, now, begun.notified_ms.map(Time));
+            }
+            Ending::NotNewer(serial) => {
+                self.counts.looks_current += 1;
+                seen.current(*serial, now);
+            }
+            Ending::Nothing => {
+                self.counts.looks_failed += 1;
+                seen.failed(looked.why());
+            }
+        }
+    }
+}
