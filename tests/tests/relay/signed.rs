@@ -181,12 +181,15 @@ async fn speak(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> S
         let relay = place.run().await;
         let first = sqs.wait_for(1).await.remove(0);
         assert_eq!((first.message.serial, first.snapshot().zone().record_count()), (Serial(1), HOSTS + 3));
+        // Stored by then, so that what follows comes as a difference, signed as all else.
+        relay.logged(&["sent", "serial=1"]).await;
         server.update(&["add new.example.com. 60 A 192.0.2.9"]).await?;
         let second = sqs.wait_for(2).await.remove(1);
         assert_eq!((second.message.serial, second.message.reason), (Serial(2), Reason::Notify));
         assert_eq!(second.snapshot().zone().record_count(), HOSTS + 4);
         let log = relay.log();
         assert!(!log.contains("refused") && !log.contains("failed"), "{log}");
+        assert!(log.contains("serial=2 since=1"), "{log}");
         let last_words = server.process.log_text().to_ascii_lowercase();
         assert!(!last_words.contains("tsig") || !last_words.contains("fail"), "{last_words}");
         assert!(relay.stop().await.success());
