@@ -169,7 +169,7 @@ fn text(primary: SocketAddr, key: Option<(&str, Algorithm, &str)>) -> String {
     let queue = "url = \"http://127.0.0.1/000000000000/main.fifo\"\nregion = \"eu-west-1\"";
     let timers = "[timers]\nretry_min = \"1s\"";
     format!(
-        "[queue.main]\n{queue}\n{timers}\n{keys}[primary.main]\naddress = \"{primary}\"\n{its}[[zone]]\nname = \"{APEX}\"\n"
+        "[queue.main]\n{queue}\n{timers}\n{keys}[primary.main]\naddress = \"{primary}\"\n{its}[[zone]]\nname = \"{APEX}\"\nconfirm = false\n"
     )
 }
 
