@@ -1,4 +1,4 @@
-//! SQS and Lambda by [ministack](https://pypi.org/project/ministack/): FIFO queues with redrive, and our `bootstrap` as a
+//! SQS and Lambda by ministack (PyPI): FIFO queues with redrive, and our `bootstrap` as a
 //! process under a Lambda runtime API, behind an event source mapping with partial batch responses.
 //!
 //! Where it differs from AWS: one batch at a time per mapping, whatever the groups; an `itemIdentifier` that the batch
