@@ -232,9 +232,11 @@ fn text_of(apex: &Name, rrset: &Rrset<'_>) -> Result<RrsetText, WhyLeftOut> {
         return Err(WhyLeftOut::DsAtApex);
     }
     let mut values: Vec<String> = rrset.rdata().map(|rdata| value::to_text(rtype, rdata)).collect::<Result<_, _>>()?;
-    // Names are in lower case now: of what differed in nothing else Route 53 takes one.
-    let mut known = HashSet::with_capacity(values.len());
-    values.retain(|value| known.insert(value.clone()));
+    if values.len() > 1 {
+        // Names are in lower case now: of what differed in nothing else Route 53 takes one.
+        let mut known = HashSet::with_capacity(values.len());
+        values.retain(|value| known.insert(value.clone()));
+    }
     if values.len() > MAX_VALUES {
         return Err(WhyLeftOut::TooManyValues(values.len()));
     }
