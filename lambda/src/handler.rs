@@ -22,6 +22,7 @@ use secondary53_zone::serial::Serial;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
+use crate::metrics;
 use crate::quarantine::{Kind, Quarantine};
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
@@ -188,6 +189,9 @@ impl Worker {
                     left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
+                for line in metrics::left_out(zone, plan, millis(ended)) {
+                    println!("{line}");
+                }
                 for left in &plan.left_out {
                     tracing::warn!(%zone, %serial, name = %left.name, rtype = %left.rtype, why = %left.why, "left out");
                 }

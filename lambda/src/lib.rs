@@ -6,6 +6,7 @@
 //! - [`guard`]: whether a snapshot may be applied.
 //! - [`plan`]: the difference to the primary's zone, as data.
 //! - [`batch`]: a plan as requests within Route 53's limits.
+//! - [`metrics`]: what CloudWatch counts, as lines of the log.
 //!
 //! Then what talks to AWS:
 //! - [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
@@ -17,6 +18,7 @@ pub mod batch;
 pub mod guard;
 pub mod handler;
 pub mod hosted;
+pub mod metrics;
 pub mod plan;
 pub mod quarantine;
 pub mod route53;
