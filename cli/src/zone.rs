@@ -4,13 +4,12 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use secondary53_lambda::guard::{self, Verdict};
-use secondary53_lambda::hosted::{HostedError, HostedSoa};
+use secondary53_lambda::hosted::HostedSoa;
 use secondary53_lambda::plan::Plan;
 use secondary53_lambda::route53::{HostedZone, Route53, Route53Error};
 use secondary53_lambda::{start, sync as worker};
 use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, FetchError, Limits};
-use secondary53_zone::rrset::Rtype;
 use secondary53_zone::serial::Serial;
 use secondary53_zone::zone::Zone;
 
@@ -111,8 +110,7 @@ async fn compare<'a>(target: &Target, route53: &'a Route53) -> Result<Compared<'
     let desired = fetched.transferred.zone;
     let mut hosted = route53.find(&target.zone, target.hosted_zone_id.as_deref()).await?;
     let there = hosted.list().await?;
-    let soa = there.iter().find(|rrset| rrset.text.rtype == Rtype::SOA).ok_or(HostedError::NoSoa);
-    let hosted_soa = soa.and_then(|soa| HostedSoa::read(&soa.text)).map_err(Route53Error::from)?;
+    let hosted_soa = worker::soa_of(&there)?;
     let plan = Plan::new(&there, &desired).map_err(Route53Error::from)?;
     Ok(Compared { hosted, hosted_soa, desired, plan })
 }

@@ -1,11 +1,12 @@
 //! One zone, from a snapshot to Route 53: guard, read, compare, change.
 
+use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
 use crate::batch::Batches;
 use crate::guard::{self, Verdict};
-use crate::hosted::{HostedRrset, HostedSoa};
+use crate::hosted::{HostedError, HostedRrset, HostedSoa};
 use crate::plan::Plan;
 use crate::route53::{HostedZone, Route53Error};
 
@@ -91,8 +92,8 @@ pub async fn apply(hosted: &mut HostedZone<'_>, plan: &Plan, desired: &Zone) -> 
     Ok(all.batches.len())
 }
 
-fn soa_of(there: &[HostedRrset]) -> Result<HostedSoa, Route53Error> {
-    use secondary53_zone::rrset::Rtype;
-    let soa = there.iter().find(|rrset| rrset.text.rtype == Rtype::SOA).ok_or(crate::hosted::HostedError::NoSoa)?;
+/// What the SOA says among the RRsets of a hosted zone.
+pub fn soa_of(there: &[HostedRrset]) -> Result<HostedSoa, Route53Error> {
+    let soa = there.iter().find(|rrset| rrset.text.rtype == Rtype::SOA).ok_or(HostedError::NoSoa)?;
     Ok(HostedSoa::read(&soa.text)?)
 }
