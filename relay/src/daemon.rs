@@ -162,6 +162,7 @@ pub fn meta(config: &Config, zone: usize, fetched: &Fetched, notified_at_ms: Opt
         transferred_at_ms: now_ms,
         relay: config.relay_id.clone().unwrap_or_default(),
         hosted_zone_id: config.zones[zone].hosted_zone_id.clone(),
+        approved: Vec::new(),
     }
 }
 
@@ -214,6 +215,7 @@ fn owed(
         transferred_at_ms: now_ms,
         relay: config.relay_id.clone().unwrap_or_default(),
         hosted_zone_id: zone.hosted_zone_id.clone(),
+        approved: Vec::new(),
     };
     let packed = queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(%error));
     packed.ok().map(|message| Outgoing::new(message, &zone.queues, missing))

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::name::Name;
@@ -114,6 +114,25 @@ pub struct Meta {
     /// The hosted zone to bring up to it, where the relay's configuration names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosted_zone_id: Option<String>,
+    /// What an operator allows this message to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "known_approvals")]
+    pub approved: Vec<Approval>,
+}
+
+/// What an operator has looked at and allows: for the message that carries it, and so for its digest only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// To take the hosted zone back to an older serial.
+    Rollback,
+    /// To delete much of the hosted zone, or all of it.
+    MassDeletion,
+}
+
+/// A newer relay may have more to approve. What a worker does not know allows nothing, and costs nothing either.
+fn known_approvals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Approval>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
 }
 
 /// What is sent.
@@ -308,6 +327,18 @@ mod tests {
         let received = delivered(&sent).unwrap();
         assert_eq!(received, sent);
         assert_eq!(received.snapshot(Limits::default()).unwrap(), snapshot("example.com"));
+    }
+
+    #[test]
+    fn what_is_approved_is_received_and_what_is_not_known_is_passed_over() {
+        let mut sent = message("example.com");
+        assert!(!sent.attributes()[4].1.contains("approved"));
+        sent.meta.approved = vec![Approval::Rollback, Approval::MassDeletion];
+        assert!(sent.attributes()[4].1.contains(r#""approved":["rollback","mass_deletion"]"#));
+        assert_eq!(delivered(&sent).unwrap(), sent);
+        let meta = r#"{"records":1,"transferred_at_ms":1,"relay":"x","approved":["moon",{"a":1},"mass_deletion"]}"#;
+        let read: Meta = serde_json::from_str(meta).unwrap();
+        assert_eq!(read.approved, [Approval::MassDeletion]);
     }
 
     #[test]
