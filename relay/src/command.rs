@@ -1,16 +1,16 @@
 //! The command line.
 
-use std::io::{self, IsTerminal as _, Write as _, stderr, stdout};
+use std::io::{self, IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use secondary53_zone::Name;
-use tracing_subscriber::EnvFilter;
 
 use crate::config::Config;
 use crate::daemon::{self, Clock};
 use crate::http::Listing;
+use crate::log::{self, Format};
 use crate::{once, status};
 
 /// A DNS secondary that hands its zones to a queue.
@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Say more; `RUST_LOG`, where it is set, says what.
     #[arg(long, global = true)]
     debug: bool,
+    /// How to write the log.
+    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t)]
+    log_format: Format,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,7 +69,8 @@ struct File {
 
 /// Does what the arguments say, and gives the status to exit with.
 pub fn run(arguments: Arguments) -> ExitCode {
-    log(arguments.debug);
+    let runs = matches!(arguments.command, Command::Run { .. });
+    log::start(arguments.log_format, runs, arguments.debug);
     let ended = match arguments.command {
         Command::Run { file } => load(&file).and_then(|config| wait_for(daemon::run(config)).map(|()| true)),
         Command::Once { file, zones } => {
@@ -130,17 +134,4 @@ fn wait_for<T, E: ToString>(work: impl Future<Output = Result<T, E>>) -> Result<
     // A zone that is still being sorted is not waited for.
     runtime.shutdown_background();
     ended
-}
-
-/// To stderr, for a person at a terminal or for the journal, which has the time itself.
-fn log(debug: bool) {
-    const QUIET: &str = "info,aws_config=warn,aws_smithy_runtime=warn";
-    const DEBUG: &str = "debug,hyper_util=info,rustls=info";
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
-    let default = if debug { DEBUG } else { QUIET };
-    let filter = filter.parse_lossy(std::env::var("RUST_LOG").as_deref().unwrap_or(default));
-    let terminal = stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(terminal).with_target(false);
-    if terminal { log.init() } else { log.without_time().init() }
 }

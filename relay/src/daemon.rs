@@ -217,7 +217,8 @@ fn owed(
         hosted_zone_id: zone.hosted_zone_id.clone(),
         approved: Vec::new(),
     };
-    let packed = queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(%error));
+    let packed =
+        queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(zone = %zone.name, %error, "not sent"));
     packed.ok().map(|message| Outgoing::new(message, &zone.queues, missing))
 }
 
@@ -460,7 +461,7 @@ impl Daemon {
                     self.arm(zone);
                 }
                 Err(error) => {
-                    error!(%error);
+                    error!(zone = %self.config.zones[zone].name, %error, "not sent");
                     self.counts.pack_failures += 1;
                     self.zones[zone].seen.not_sent(error.to_string());
                 }

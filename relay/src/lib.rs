@@ -8,7 +8,8 @@
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
-//! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal.
+//! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal. [`log`]: what is
+//!   told, to whom.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
@@ -22,6 +23,7 @@ pub mod http;
 pub mod job;
 pub mod listen;
 pub mod live;
+pub mod log;
 pub mod notify;
 pub mod once;
 pub mod primary;

@@ -21,7 +21,7 @@ pub async fn start(layout: &Layout, ministack: &Ministack, queues: &QueuePair) -
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(programs::built("secondary53-relay")?);
-    command.args(["run", "--config"]).arg(&config);
+    command.args(["run", "--log-format", "text", "--config"]).arg(&config);
     command.envs(AMBIENT).env("AWS_ENDPOINT_URL_SQS", &ministack.endpoint);
     let process = Process::start("relay", &command, &layout.dir)?;
     // NOTIFY is heard over UDP and TCP at the same port; TCP is the one that can be seen.

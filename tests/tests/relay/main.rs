@@ -4,6 +4,7 @@
 
 mod increments;
 mod live;
+mod log;
 mod page;
 mod process;
 mod queues;

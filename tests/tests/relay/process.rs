@@ -117,6 +117,20 @@ impl Place {
 
     fn command(&self, command: &str) -> Command {
         let mut process = Command::new(built());
+        // As a person would have it; what a relay without a terminal does by itself is for one test.
+        process.args(["--log-format", "text"]);
+        self.finish(process, command)
+    }
+
+    /// The command as an argument of another program: `wrapper` and what it is given, then ours, whose log goes where it does
+    /// by itself.
+    pub fn wrapped(&self, wrapper: &Path, arguments: &[&str], command: &str) -> Command {
+        let mut process = Command::new(wrapper);
+        process.args(arguments).arg(built());
+        self.finish(process, command)
+    }
+
+    fn finish(&self, mut process: Command, command: &str) -> Command {
         process
             .args([command, "--config"])
             .arg(self.config())
@@ -125,6 +139,7 @@ impl Place {
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
+            .env_remove("JOURNAL_STREAM")
             .kill_on_drop(true);
         process
     }
