@@ -26,7 +26,7 @@ lint: setup ## rustfmt, clippy, licences and sources of dependencies, the templa
 
 check: ## the quick one while writing: clippy and the tests that need no other program
 	cargo clippy --workspace --all-targets
-	cargo test -p secondary53-zone -p secondary53-relay -p secondary53-lambda -p secondary53
+	cargo test -p secondary53-zone -p secondary53-aws -p secondary53-relay -p secondary53-lambda -p secondary53
 
 build: ## debug builds of all
 	cargo build --workspace

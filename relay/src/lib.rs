@@ -6,6 +6,7 @@
 //!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures. [`tls`]: what
 //!   they may go through.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
+//! - [`discover`]: the account's hosted zones, and which of them are wanted.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
 //! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal. [`log`]: what is
@@ -19,6 +20,7 @@ pub mod command;
 pub mod config;
 pub mod confirm;
 pub mod daemon;
+pub mod discover;
 pub mod http;
 pub mod job;
 pub mod listen;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::MessageAttributeValue;
@@ -189,22 +189,13 @@ impl Outbox {
 impl Sender {
     /// Makes the clients: credentials and endpoints as the AWS SDKs' environment and profile say.
     pub async fn new(queues: &[config::Queue]) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
         let mut clients: HashMap<&str, Client> = HashMap::new();
         let mut made = Vec::with_capacity(queues.len());
         for queue in queues {
             let client = match clients.get(queue.region.as_str()) {
                 Some(client) => client.clone(),
                 None => {
-                    let loader = aws_config::defaults(BehaviorVersion::latest())
-                        .http_client(http.clone())
-                        .region(Region::new(queue.region.clone()))
-                        .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
-                        .timeout_config(timeouts.clone());
-                    let client = Client::new(&loader.load().await);
+                    let client = Client::new(&aws(&queue.region).await);
                     clients.insert(&queue.region, client.clone());
                     client
                 }
@@ -241,6 +232,20 @@ impl Sender {
             _ => SendError(chain(&error)),
         })
     }
+}
+
+/// What an AWS SDK is to know: credentials and endpoints as its environment and profile say.
+pub(crate) async fn aws(region: &str) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .region(Region::new(region.to_owned()))
+        .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
+        .timeout_config(timeouts);
+    loader.load().await
 }
 
 /// An error and its causes: the SDK's outermost says no more than "dispatch failure".

@@ -16,7 +16,7 @@ fn root() -> PathBuf {
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["zone", "relay", "lambda", "cli", "tests"].iter().map(|member| root().join(member)).collect();
+        ["zone", "aws", "relay", "lambda", "cli", "tests"].iter().map(|member| root().join(member)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -113,7 +113,8 @@ fn relay_and_worker_know_only_the_zone() {
     let uses = |member: &str, other: &str| manifest(member).contains(&format!("secondary53-{other}.workspace"));
     assert!(uses("relay", "zone") && uses("lambda", "zone"));
     assert!(!uses("relay", "lambda") && !uses("lambda", "relay"));
-    assert!(["relay", "lambda", "tests"].iter().all(|other| !uses("zone", other)));
+    assert!(["aws", "relay", "lambda", "tests"].iter().all(|other| !uses("zone", other)));
+    assert!(["zone", "relay", "lambda", "tests"].iter().all(|other| !uses("aws", other)));
 }
 
 #[test]
