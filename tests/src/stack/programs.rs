@@ -14,8 +14,9 @@ use super::StackError;
 pub fn built(name: &str) -> Result<PathBuf, StackError> {
     let running = std::env::current_exe().map_err(StackError::io("find the running executable"))?;
     let beside = running.parent().unwrap_or(Path::new("."));
-    // A test runs from target/debug/deps.
-    let profile = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
+    // A test runs from target/debug/deps, an example from target/debug/examples.
+    let within = beside.ends_with("deps") || beside.ends_with("examples");
+    let profile = if within { beside.parent().unwrap_or(beside) } else { beside };
     let path = profile.join(name);
     if path.is_file() { Ok(path) } else { Err(StackError::NotBuilt(path)) }
 }
