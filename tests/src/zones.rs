@@ -1,5 +1,10 @@
-//! From a zone file to the zone that a transfer of it would make, without a transfer.
+//! Zones without a transfer: from a zone file, the reference zone, and by chance.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
 use secondary53_zone::name::{Name, NameError};
 use secondary53_zone::rdata::{self, RdataError};
 use secondary53_zone::rrset::Rtype;
@@ -47,4 +52,49 @@ pub fn reference(records: usize) -> Result<Zone, Box<dyn std::error::Error>> {
         return Err(String::from_utf8_lossy(&written.stderr).into());
     }
     Ok(zone_of(&ZoneFile::parse(std::str::from_utf8(&written.stdout)?)?)?)
+}
+
+/// What a zone holds beside its SOA and the NS of its apex: owner and type to TTL and values, sorted, as Route 53 spells
+/// them.
+pub type Contents = BTreeMap<(String, String), (u32, Vec<String>)>;
+
+/// By chance, below `apex`: few names, so that they come, change and go; long values, so that a zone takes several requests.
+pub fn contents(apex: &str, random: &mut StdRng) -> Contents {
+    let mut contents = Contents::new();
+    for number in 0..14 {
+        let owner = format!("n{number}.{apex}");
+        let mut add = |rtype: &str, ttl: u32, mut values: Vec<String>| {
+            values.sort();
+            contents.insert((owner.clone(), rtype.to_owned()), (ttl, values));
+        };
+        let ttl = random.random_range(1..4_u32);
+        match random.random_range(0..8) {
+            0 => {}
+            1 | 2 => add("CNAME", ttl, vec![format!("x{}.", random.random_range(0..3))]),
+            kind => {
+                let count = random.random_range(1..4_usize);
+                add("A", ttl, (0..count).map(|last| format!("192.0.2.{last}")).collect());
+                if kind > 4 {
+                    let letter = char::from(random.random_range(b'a'..=b'c'));
+                    let strings = |index: usize| {
+                        [format!("\"{index}{}\"", letter.to_string().repeat(240)).as_str(); 16].join(" ")
+                    };
+                    add("TXT", ttl, (0..random.random_range(1..9_usize)).map(strings).collect());
+                }
+            }
+        }
+    }
+    contents
+}
+
+/// The same as a zone file has it.
+pub fn zone_text(contents: &Contents) -> String {
+    let mut text = String::new();
+    for ((owner, rtype), (ttl, values)) in contents {
+        for value in values {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{owner} {ttl} {rtype} {value}");
+        }
+    }
+    text
 }

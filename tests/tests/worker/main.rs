@@ -28,7 +28,7 @@ use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::route53::Route53;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
-use secondary53_tests::zones::zone_of;
+use secondary53_tests::zones::{Contents, zone_of};
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{Limits, Zone};
@@ -151,17 +151,8 @@ impl World {
     }
 
     /// Name and type to TTL and values, the apex's NS and SOA left out.
-    fn hosted(&self) -> BTreeMap<(String, String), (u32, Vec<String>)> {
-        let view = self.server.zone(ID).unwrap();
-        view.rrsets
-            .iter()
-            .filter(|rrset| !(rrset.name == "example.com." && matches!(rrset.rtype, "NS" | "SOA")))
-            .map(|rrset| {
-                let mut values = rrset.values.clone();
-                values.sort();
-                ((rrset.name.clone(), rrset.rtype.to_owned()), (rrset.ttl.unwrap_or_default(), values))
-            })
-            .collect()
+    fn hosted(&self) -> Contents {
+        self.server.zone(ID).unwrap().contents()
     }
 
     /// How often an action was asked for since the last time.
@@ -178,7 +169,7 @@ impl World {
 /// Name, type, TTL and values.
 type Row<'a> = (&'a str, &'a str, u32, &'a [&'a str]);
 
-fn held(rows: &[Row<'_>]) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+fn held(rows: &[Row<'_>]) -> Contents {
     rows.iter()
         .map(|(name, rtype, ttl, values)| {
             let mut values: Vec<String> = values.iter().map(ToString::to_string).collect();
