@@ -31,9 +31,8 @@ async fn live_through(seed: u64) -> Vec<String> {
     let zones = shared.zones.lock().unwrap().len();
     let end = shared.now() + STORM;
     while shared.now() < end {
-        let (zone, wait, replays) = shared.random(|random| {
-            (random.random_range(0..zones), random.random_range(0..600), random.random_bool(0.1))
-        });
+        let (zone, wait, replays) = shared
+            .random(|random| (random.random_range(0..zones), random.random_range(0..600), random.random_bool(0.1)));
         shared.publish(zone);
         let reason = shared.random(|random| if random.random_bool(0.8) { Reason::Notify } else { Reason::Refresh });
         shared.send(zone, reason);

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_runtime_api::client::http::http_client_fn;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
@@ -70,7 +70,7 @@ async fn carry(shared: &Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
     let answer = match fate {
         Fate::Throttled => refused(is_sqs, StatusCode::BAD_REQUEST, "Throttling", "Rate exceeded"),
         Fate::Failed => refused(is_sqs, StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", ""),
-        _ if is_sqs => sqs(shared, &parts.headers["x-amz-target"].to_str().unwrap().to_owned(), &octets),
+        _ if is_sqs => sqs(shared, parts.headers["x-amz-target"].to_str().unwrap(), &octets),
         _ => {
             let is_change = parts.method == Method::POST;
             let mut request = Request::builder().method(parts.method).uri(parts.uri);
@@ -151,7 +151,7 @@ fn sqs(shared: &Shared, target: &str, body: &[u8]) -> Response<Body> {
             }
             json!({"Successful": done, "Failed": []})
         }
-        other => panic!("the queue was asked for {other}"),
+        _ => return refused(true, StatusCode::BAD_REQUEST, "InvalidAction", target),
     };
     Response::builder()
         .header("content-type", "application/x-amz-json-1.0")

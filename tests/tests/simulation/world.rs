@@ -29,7 +29,7 @@ use super::queue::{Queue, Stored};
 /// As long as Lambda lets a function run.
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// 2026-01-01T00:00:00Z.
-const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+const EPOCH: Duration = Duration::from_hours(490_896);
 const MAIN: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main.fifo";
 const DEAD: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main-dlq.fifo";
 
@@ -56,6 +56,9 @@ pub struct Zone {
     /// Somebody has changed the hosted zone since it was last seen to be what its serial says.
     edited: bool,
 }
+
+/// Workers so far, in all worlds.
+static PROCESSES: AtomicU64 = AtomicU64::new(0);
 
 impl Shared {
     pub fn new(seed: u64) -> Arc<Self> {
@@ -224,7 +227,6 @@ impl Shared {
         let http = network::client(self);
         let retry = RetryConfig::standard().with_max_attempts(10);
         // What the SDK may spend on retries it counts for the process, and this is another one.
-        static PROCESSES: AtomicU64 = AtomicU64::new(0);
         let process = PROCESSES.fetch_add(1, Ordering::Relaxed);
         let partition = |service: &str| RetryPartition::new(format!("{service} {process}"));
         let route53 = aws_sdk_route53::Config::builder()
