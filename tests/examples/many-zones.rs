@@ -1,7 +1,7 @@
 //! One relay with many zones: how long until all are sent, what it holds at rest and does there, and what becomes of many
 //! changes at once.
 //!
-//! usage: many-zones ZONES CHANGED [IDLE_SECONDS]
+//! usage: `many-zones ZONES CHANGED [IDLE_SECONDS]`
 //!
 //! Zones of 20 records, with a refresh of an hour, from the scripted primary; what is sent goes to a queue that takes all.
 
@@ -76,7 +76,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let before = usage::so_far(&relay, began)?;
         tokio::time::sleep(Duration::from_secs(idle)).await;
         let after = usage::so_far(&relay, began)?;
-        println!("idle for {idle} s: {:.3} s of processor time", (after.cpu - before.cpu).as_secs_f64());
+        println!("idle for {idle} s: {:.3} s of processor time", after.cpu.saturating_sub(before.cpu).as_secs_f64());
         show(&relay, began, "then")?;
     }
     Ok(())
