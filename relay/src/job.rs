@@ -1,6 +1,7 @@
 //! What runs beside the loop: a look at the primaries of a zone, the packing of what came, its delivery. Each ends with a
 //! report that the loop acts on, and that says in one line for each event what happened.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ use crate::transfer::Transferred;
 #[derive(Clone, Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
-    each: Vec<Arc<Semaphore>>,
+    /// By the addresses of the primaries.
+    each: Arc<HashMap<SocketAddr, Arc<Semaphore>>>,
     freed: Arc<Notify>,
 }
 
@@ -66,8 +68,8 @@ pub enum Ending {
 pub struct Delivered {
     /// What was delivered.
     pub outgoing: Outgoing,
-    /// The queue, by its place in the configuration.
-    pub queue: usize,
+    /// The queue.
+    pub queue: Arc<config::Queue>,
     /// What it said.
     pub result: Result<(), SendError>,
     /// Where this queue was the last one that it was missing from.
@@ -77,10 +79,10 @@ pub struct Delivered {
 impl Turns {
     /// As many as the configuration allows.
     pub fn new(config: &Config) -> Self {
-        let each = |_| Arc::new(Semaphore::new(config.limits.transfers_per_primary));
+        let each = || Arc::new(Semaphore::new(config.limits.transfers_per_primary));
         Self {
             all: Arc::new(Semaphore::new(config.limits.transfers)),
-            each: config.primaries.iter().map(each).collect(),
+            each: Arc::new(config.primaries.iter().map(|primary| (primary.server.address, each())).collect()),
             freed: Arc::default(),
         }
     }
@@ -91,22 +93,22 @@ impl Turns {
     }
 
     /// A turn at this primary, if there is one now.
-    pub fn take(&self, primary: usize) -> Option<Turn> {
-        let primary = Arc::clone(self.each.get(primary)?).try_acquire_owned().ok()?;
+    pub fn take(&self, primary: SocketAddr) -> Option<Turn> {
+        let primary = Arc::clone(self.each.get(&primary)?).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
         Some(Turn { _all: all, primary: Some(primary) })
     }
 
     /// A turn at this primary, when there is one.
-    pub async fn wait(&self, primary: usize) -> Option<Turn> {
+    pub async fn wait(&self, primary: SocketAddr) -> Option<Turn> {
         // In this order always: who waits for a primary holds one of all, so who holds a primary waits for nobody.
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         let primary = self.at(primary).await?;
         Some(Turn { _all: all, primary: Some(primary) })
     }
 
-    async fn at(&self, primary: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.each.get(primary)?).acquire_owned().await.ok()
+    async fn at(&self, primary: SocketAddr) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.each.get(&primary)?).acquire_owned().await.ok()
     }
 }
 
@@ -114,24 +116,23 @@ impl Turns {
 ///
 /// All are asked where none has: the first may lag behind the others.
 pub async fn look(
-    config: Arc<Config>,
+    zone: Arc<config::Zone>,
+    limits: primary::Limits,
     store: Arc<Store>,
-    zone: usize,
     ours: Option<Serial>,
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
 ) -> Looked {
-    let config::Zone { name, primaries, strip_dnssec, .. } = &config.zones[zone];
+    let config::Zone { name, primaries, strip_dnssec, .. } = &*zone;
     let mut tried = Vec::new();
     let mut best = None;
-    for &index in primaries {
+    for config::Primary { server, ixfr, .. } in primaries.iter().map(|primary| &**primary) {
         if turn.primary.is_none() {
-            turn.primary = turns.at(index).await;
+            turn.primary = turns.at(server.address).await;
         }
-        let config::Primary { server, ixfr, .. } = &config.primaries[index];
         let wanted = Wanted { zone: name, ours, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
-        let looked = primary::look(wanted, server, config.limits.transfer, clock).await;
+        let looked = primary::look(wanted, server, limits, clock).await;
         // The next primary has turns of its own.
         turn.primary = None;
         turns.freed.notify_one();
@@ -209,10 +210,10 @@ pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn)
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
 ///
 /// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
-pub async fn deliver(sender: Sender, store: Arc<Store>, queue: usize, outgoing: Outgoing) -> Delivered {
-    let result = sender.send(queue, &outgoing.message).await;
-    let stored = if result.is_ok() && outgoing.accepted(queue) {
-        let (message, queues) = (Arc::clone(&outgoing.message), sender.urls(outgoing.queues()));
+pub async fn deliver(sender: Sender, store: Arc<Store>, queue: Arc<config::Queue>, outgoing: Outgoing) -> Delivered {
+    let result = sender.send(&queue.url, &outgoing.message).await;
+    let stored = if result.is_ok() && outgoing.accepted(&queue) {
+        let (message, queues) = (Arc::clone(&outgoing.message), outgoing.urls());
         // The body is what the queues have, so it is what is kept.
         let write = move || {
             let octets = BASE64.decode(&message.body).map_err(io::Error::other);
@@ -243,11 +244,11 @@ impl Delivered {
     }
 
     /// Says what happened.
-    pub fn tell(&self, queues: &[config::Queue], took: Duration) {
+    pub fn tell(&self, took: Duration) {
         let message = &self.outgoing.message;
         let Message { zone, serial, reason, meta, .. } = &**message;
         let (records, octets, milliseconds) = (meta.records, message.octets(), took.as_millis());
-        let queue = queues.get(self.queue).map_or("?", |queue| &queue.name);
+        let queue = &self.queue.name;
         match &self.result {
             Ok(()) => info!(%zone, %serial, %reason, queue, records, octets, milliseconds, "sent"),
             Err(error) => warn!(%zone, %serial, %reason, queue, %error, milliseconds, "not sent"),

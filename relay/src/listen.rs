@@ -13,7 +13,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -32,8 +32,8 @@ pub struct Listener {
 /// What all sockets share.
 #[derive(Clone, Debug)]
 pub struct Ears {
-    /// Who may notify of what.
-    pub sources: Arc<Sources>,
+    /// Who may notify of what, as it is now.
+    pub sources: watch::Receiver<Sources>,
     /// Where the NOTIFY that were heard go.
     pub heard: mpsc::Sender<(Authorised, SocketAddr)>,
     /// How much was refused.
@@ -184,7 +184,7 @@ async fn connections(listener: TcpListener, ears: Ears) {
             }
         };
         while open.try_join_next().is_some() {}
-        let slots = if ears.sources.know(source.ip()) { &primaries } else { &strangers };
+        let slots = if ears.sources.borrow().know(source.ip()) { &primaries } else { &strangers };
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
             if ears.refusals.may_tell() {
                 tracing::warn!(%source, "too many connections: one was closed");
@@ -226,7 +226,8 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, ears: &Ears) -> io:
 
 impl Ears {
     async fn hear(&self, message: &[u8], source: SocketAddr, over: &'static str) -> Option<Vec<u8>> {
-        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources, self.clock.unix_s());
+        let notify::Heard { reply, outcome } =
+            notify::hear(message, source.ip(), &self.sources.borrow(), self.clock.unix_s());
         match outcome {
             // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this
             // waits, and the primary sends it again.

@@ -7,7 +7,7 @@ use secondary53_zone::Name;
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::daemon::{self, Clock, DaemonError, Stored};
 use crate::job::{self, Ending, Turns};
 use crate::queue::{Outgoing, Sender};
@@ -37,24 +37,25 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
     let sender = Sender::new(&config.queues).await;
     let pass = Pass { turns: Turns::new(&config), config: Arc::new(config), store, sender, clock };
     let mut passes = JoinSet::new();
-    for (index, zone) in pass.config.zones.iter().enumerate() {
+    for zone in &pass.config.zones {
         if wanted.is_empty() || wanted.contains(&zone.name) {
-            passes.spawn(pass.clone().zone(index));
+            passes.spawn(pass.clone().zone(Arc::clone(zone)));
         }
     }
     Ok(passes.join_all().await.into_iter().fold(good, |good, zone| good && zone))
 }
 
 impl Pass {
-    async fn zone(self, index: usize) -> bool {
+    async fn zone(self, zone: Arc<config::Zone>) -> bool {
         let Self { config, store, sender, turns, clock } = self;
-        let zone = &config.zones[index];
-        let Some(turn) = turns.wait(zone.primaries.first().copied().unwrap_or_default()).await else { return false };
-        let Stored { soa, owed } = daemon::stored(&store, zone, &config, clock.unix_ms());
+        let Some(first) = zone.primaries.first() else { return false };
+        let Some(turn) = turns.wait(first.server.address).await else { return false };
+        let Stored { soa, owed } = daemon::stored(&store, &zone, &config, clock.unix_ms());
         let ours = soa.map(|soa| soa.serial);
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
-        let looked = job::look(Arc::clone(&config), Arc::clone(&store), index, ours, turns, turn, clock).await;
+        let limits = config.limits.transfer;
+        let looked = job::look(Arc::clone(&zone), limits, Arc::clone(&store), ours, turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {
@@ -68,7 +69,7 @@ impl Pass {
                 info!(zone = %zone.name, %serial, "current");
                 // A queue that was added since gets what the others have.
                 let Some(owed) = owed else { return true };
-                return deliver(&config, clock, sender, store, owed).await;
+                return deliver(clock, sender, store, owed).await;
             }
             (Ending::Nothing, _) => return false,
         };
@@ -79,14 +80,14 @@ impl Pass {
             return false;
         }
         let reason = daemon::reason(accepted, Cause::Timer);
-        let meta = daemon::meta(&config, index, &fetched, None, clock.unix_ms());
+        let meta = daemon::meta(&config, &zone, &fetched, None, clock.unix_ms());
         match job::pack(fetched, reason, meta, turn).await {
             Ok(message) => {
-                let outgoing = Outgoing::new(message, &zone.queues, zone.queues.iter().copied());
-                deliver(&config, clock, sender, store, outgoing).await
+                let outgoing = Outgoing::to_all(message, &zone.queues);
+                deliver(clock, sender, store, outgoing).await
             }
             Err(error) => {
-                error!(%error);
+                error!(zone = %zone.name, %error, "not sent");
                 false
             }
         }
@@ -94,15 +95,15 @@ impl Pass {
 }
 
 /// Sends to all queues that are missing it, side by side. Whether all accepted it, and it is stored.
-async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
+async fn deliver(clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
     let begun = clock.moment();
     let mut sends = JoinSet::new();
-    for &queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(**queue)) {
-        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), queue, outgoing.clone()));
+    for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
+        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), Arc::clone(queue), outgoing.clone()));
     }
     let mut good = true;
     for delivered in sends.join_all().await {
-        delivered.tell(&config.queues, clock.moment().saturating_sub(begun));
+        delivered.tell(clock.moment().saturating_sub(begun));
         good &= delivered.is_good();
     }
     good

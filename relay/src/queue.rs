@@ -34,25 +34,24 @@ pub struct Outbox {
     due: Moment,
 }
 
-/// A message on its way to all queues of its zone; its clones know of one another. Queues are numbered by their place in
-/// the configuration.
+/// A message on its way to all queues of its zone; its clones know of one another. Queues are told apart by their URLs.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The message.
     pub message: Arc<Message>,
-    queues: Arc<[usize]>,
-    missing: Arc<Mutex<BTreeSet<usize>>>,
+    queues: Arc<[Arc<config::Queue>]>,
+    missing: Arc<Mutex<Vec<Arc<config::Queue>>>>,
 }
 
 /// The clients of all queues.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    queues: Arc<[Queue]>,
+    /// By their URLs.
+    queues: Arc<HashMap<String, Queue>>,
 }
 
 #[derive(Debug)]
 struct Queue {
-    url: String,
     client: Client,
     /// Sends at once: a thousand zones that wait for a queue must not be a thousand connections when it is back.
     turns: Semaphore,
@@ -112,29 +111,40 @@ pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta) -> Result<Message, 
 
 impl Outgoing {
     /// A message for a zone of these queues, of which some are missing it.
-    pub fn new(message: Message, queues: &[usize], missing: impl IntoIterator<Item = usize>) -> Self {
-        let missing = Arc::new(Mutex::new(missing.into_iter().collect()));
-        Self { message: Arc::new(message), queues: queues.into(), missing }
+    pub fn new(message: Message, queues: &Arc<[Arc<config::Queue>]>, missing: Vec<Arc<config::Queue>>) -> Self {
+        Self { message: Arc::new(message), queues: Arc::clone(queues), missing: Arc::new(Mutex::new(missing)) }
+    }
+
+    /// A message for a zone of these queues, none of which has it.
+    pub fn to_all(message: Message, queues: &Arc<[Arc<config::Queue>]>) -> Self {
+        Self::new(message, queues, queues.to_vec())
     }
 
     /// Whether this queue is missing it.
-    pub fn is_missing(&self, queue: usize) -> bool {
-        self.missing().contains(&queue)
+    pub fn is_missing(&self, queue: &config::Queue) -> bool {
+        self.missing().iter().any(|missing| missing.url == queue.url)
     }
 
     /// The queue has it. Says whether it was the last one that was missing it.
-    pub fn accepted(&self, queue: usize) -> bool {
+    pub fn accepted(&self, queue: &config::Queue) -> bool {
         let mut missing = self.missing();
-        missing.remove(&queue) && missing.is_empty()
+        let before = missing.len();
+        missing.retain(|missing| missing.url != queue.url);
+        missing.len() < before && missing.is_empty()
     }
 
     /// All queues of the zone.
-    pub fn queues(&self) -> &[usize] {
+    pub fn queues(&self) -> &[Arc<config::Queue>] {
         &self.queues
     }
 
-    fn missing(&self) -> MutexGuard<'_, BTreeSet<usize>> {
-        // A set is whole whoever panicked.
+    /// Their URLs.
+    pub fn urls(&self) -> BTreeSet<String> {
+        self.queues.iter().map(|queue| queue.url.clone()).collect()
+    }
+
+    fn missing(&self) -> MutexGuard<'_, Vec<Arc<config::Queue>>> {
+        // A list is whole whoever panicked.
         self.missing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,9 +198,9 @@ impl Outbox {
 
 impl Sender {
     /// Makes the clients: credentials and endpoints as the AWS SDKs' environment and profile say.
-    pub async fn new(queues: &[config::Queue]) -> Self {
+    pub async fn new(queues: &[Arc<config::Queue>]) -> Self {
         let mut clients: HashMap<&str, Client> = HashMap::new();
-        let mut made = Vec::with_capacity(queues.len());
+        let mut made = HashMap::with_capacity(queues.len());
         for queue in queues {
             let client = match clients.get(queue.region.as_str()) {
                 Some(client) => client.clone(),
@@ -200,20 +210,15 @@ impl Sender {
                     client
                 }
             };
-            made.push(Queue { url: queue.url.clone(), client, turns: Semaphore::new(SENDS) });
+            made.insert(queue.url.clone(), Queue { client, turns: Semaphore::new(SENDS) });
         }
-        Self { queues: made.into() }
+        Self { queues: Arc::new(made) }
     }
 
-    /// The URLs of queues, by their places in the configuration.
-    pub fn urls(&self, queues: &[usize]) -> BTreeSet<String> {
-        queues.iter().filter_map(|queue| self.queues.get(*queue)).map(|queue| queue.url.clone()).collect()
-    }
-
-    /// Sends a message to one queue, by its place in the configuration.
-    pub async fn send(&self, queue: usize, message: &Message) -> Result<(), SendError> {
-        let queue = self.queues.get(queue).ok_or_else(|| SendError("there is no such queue".to_owned()))?;
-        let Queue { url, client, turns } = queue;
+    /// Sends a message to one queue, by its URL.
+    pub async fn send(&self, url: &str, message: &Message) -> Result<(), SendError> {
+        let queue = self.queues.get(url).ok_or_else(|| SendError(format!("there is no queue {url}")))?;
+        let Queue { client, turns } = queue;
         let _turn = turns.acquire().await.map_err(|error| SendError(error.to_string()))?;
         let mut request = client
             .send_message()
@@ -284,8 +289,13 @@ mod tests {
         pack(&snapshot(serial, 0), Reason::Notify, Meta::default()).unwrap()
     }
 
+    fn queues() -> Arc<[Arc<config::Queue>]> {
+        let queue = |name: &str| Arc::new(config::Queue { name: name.into(), url: name.into(), region: String::new() });
+        [queue("a"), queue("b")].into()
+    }
+
     fn outgoing(serial: u8) -> Outgoing {
-        Outgoing::new(message(serial), &[0, 1], [0, 1])
+        Outgoing::to_all(message(serial), &queues())
     }
 
     fn failed() -> (Outbox, Vec<Duration>) {
@@ -333,11 +343,12 @@ mod tests {
     fn the_last_queue_to_accept_it_knows_that_it_is_the_last() {
         let to_one = outgoing(1);
         let to_other = to_one.clone();
-        assert!(!to_one.accepted(1) && to_one.is_missing(0) && !to_other.is_missing(1));
+        let [a, b] = &*queues() else { panic!() };
+        assert!(!to_one.accepted(b) && to_one.is_missing(a) && !to_other.is_missing(b));
         // Twice is once.
-        assert!(!to_one.accepted(1));
-        assert!(to_other.accepted(0));
-        assert!(!to_one.accepted(0));
+        assert!(!to_one.accepted(b));
+        assert!(to_other.accepted(a));
+        assert!(!to_one.accepted(a));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct View {
     pub counts: Counts,
     /// The queues, in the order of the configuration.
     pub queues: Vec<Queue>,
-    /// The zones, in the order of the configuration.
+    /// The zones, in no order.
     pub zones: Vec<Zone>,
 }
 

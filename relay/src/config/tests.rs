@@ -33,17 +33,17 @@ fn the_least_that_must_be_said() {
     let config = parse(MINIMAL).unwrap();
     assert_eq!(
         config.zones,
-        [Zone {
+        [Arc::new(Zone {
             name: "example.com".parse().unwrap(),
-            primaries: vec![0],
-            queues: vec![0],
+            primaries: config.primaries.clone().into(),
+            queues: config.queues.clone().into(),
             hosted_zone_id: None,
             strip_dnssec: false,
             confirm: Confirm::Found
-        }]
+        })]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
-    assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(config.primaries[0].source.nets, ["192.0.2.1/32".parse().unwrap()]);
     assert_eq!(config.http, Some("127.0.0.1:9153".parse().unwrap()));
     assert_eq!(config.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
 }
@@ -92,7 +92,7 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
 fn what_is_live_is_asked_of_these_name_servers() {
     let zone = |more: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\n{more}"));
     let servers = "confirm_servers = [\"192.0.2.7:53\", \"[2001:db8::7]:53\"]";
-    let confirm = |text: &str| parse(&zone(text)).unwrap().zones.remove(0).confirm;
+    let confirm = |text: &str| parse(&zone(text)).unwrap().zones[0].confirm.clone();
     let both = Confirm::Servers(["192.0.2.7:53".parse().unwrap(), "[2001:db8::7]:53".parse().unwrap()].into());
     assert_eq!(confirm(servers), both);
     assert_eq!(confirm(&format!("{servers}\nconfirm = true")), both);
@@ -186,8 +186,9 @@ fn with_several_to_choose_from_a_zone_says_which() {
     assert!(told[0].contains("zone.primaries: it is missing, and there is more than one: main, second"), "{told:?}");
     let text = MINIMAL.replace("[[zone]]", &format!("{second}\n[[zone]]\nprimaries = [\"second\", \"main\"]"));
     let config = parse(&text).unwrap();
-    assert_eq!(config.zones[0].primaries, [1, 0]);
-    assert_eq!(config.primaries[1].sources.len(), 3);
+    let names: Vec<_> = config.zones[0].primaries.iter().map(|primary| primary.name.as_str()).collect();
+    assert_eq!(names, ["second", "main"]);
+    assert_eq!(config.primaries[1].source.nets.len(), 3);
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn ipv4_in_ipv6_is_the_ipv4_source_that_it_means() {
     let given = "address = \"[::ffff:192.0.2.1]:53\"\nnotify_from = [\"::ffff:192.0.2.9\", \"::ffff:198.51.100.0/120\", \"2001:db8::/32\"]";
     let config = parse(&MINIMAL.replace("address = \"192.0.2.1:53\"", given)).unwrap();
     let expected = ["192.0.2.1/32", "192.0.2.9/32", "198.51.100.0/24", "2001:db8::/32"];
-    assert_eq!(config.primaries[0].sources, expected.map(|net| net.parse().unwrap()));
+    assert_eq!(config.primaries[0].source.nets, expected.map(|net| net.parse().unwrap()));
 }
 
 #[test]
