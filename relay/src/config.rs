@@ -54,8 +54,10 @@ pub struct Queue {
     pub name: String,
     /// Its URL, which ends in `.fifo`.
     pub url: String,
-    /// Its region.
+    /// Its region, and that of the bucket.
     pub region: String,
+    /// The S3 bucket for snapshots beyond one message.
+    pub overflow_bucket: Option<String>,
 }
 
 /// Bounds on transfers.
@@ -145,6 +147,11 @@ impl Config {
         let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(path, &text)
+    }
+
+    /// Whether one of these queues takes snapshots beyond one message.
+    pub fn overflows(&self, queues: &[usize]) -> bool {
+        queues.iter().filter_map(|queue| self.queues.get(*queue)).any(|queue| queue.overflow_bucket.is_some())
     }
 
     /// Checks the text of a file; `path` is for the messages.

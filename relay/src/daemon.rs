@@ -217,8 +217,8 @@ fn owed(
         hosted_zone_id: zone.hosted_zone_id.clone(),
         approved: Vec::new(),
     };
-    let packed =
-        queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(zone = %zone.name, %error, "not sent"));
+    let packed = queue::pack(snapshot, Reason::Initial, meta, config.overflows(&missing))
+        .inspect_err(|error| error!(zone = %zone.name, %error, "not sent"));
     packed.ok().map(|message| Outgoing::new(message, &zone.queues, missing))
 }
 
@@ -511,8 +511,10 @@ impl Daemon {
             (Ok(()), Ending::Fetched(fetched)) => {
                 let reason = reason(tracked.accepted, begun.cause);
                 let meta = meta(&self.config, zone, &fetched, begun.notified_ms, self.clock.unix_ms());
-                self.looks
-                    .spawn(async move { Done::Packed { zone, packed: job::pack(fetched, reason, meta, turn).await } });
+                let overflows = self.config.overflows(&self.config.zones[zone].queues);
+                self.looks.spawn(async move {
+                    Done::Packed { zone, packed: job::pack(fetched, reason, meta, overflows, turn).await }
+                });
             }
             (Ok(()), Ending::NotNewer(serial)) => {
                 info!(zone = %name, %serial, "current");

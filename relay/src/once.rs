@@ -80,7 +80,7 @@ impl Pass {
         }
         let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, index, &fetched, None, clock.unix_ms());
-        match job::pack(fetched, reason, meta, turn).await {
+        match job::pack(fetched, reason, meta, config.overflows(&zone.queues), turn).await {
             Ok(message) => {
                 let outgoing = Outgoing::new(message, &zone.queues, zone.queues.iter().copied());
                 deliver(&config, clock, sender, store, outgoing).await
