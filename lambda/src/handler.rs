@@ -23,6 +23,7 @@ use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
 use crate::metrics;
+use crate::overflow::{Overflow, OverflowError};
 use crate::quarantine::{Kind, Quarantine};
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
@@ -35,6 +36,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 pub struct Worker {
     /// Where zones go.
     pub route53: Route53,
+    /// Where snapshots are that did not fit their message.
+    pub overflow: Overflow,
     /// Where messages go that cannot be applied.
     pub quarantine: Quarantine,
     /// What a snapshot may come to.
@@ -126,10 +129,10 @@ impl Worker {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
             let (received, message) = messages.remove(newest);
-            let snapshot = match message.snapshot(self.limits) {
+            let snapshot = match self.snapshot(&message).await? {
                 Ok(snapshot) => snapshot,
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason: error.to_string() });
+                Err((kind, reason)) => {
+                    unfit.push(Unfit { message: received, kind, reason });
                     continue;
                 }
             };
@@ -147,6 +150,20 @@ impl Worker {
             };
         }
         Ok(())
+    }
+
+    /// A message's snapshot, from wherever it is; or why there is none, which no retry can mend.
+    async fn snapshot(&self, message: &Message) -> Result<Result<Snapshot, (Kind, String)>, Again> {
+        let whole = match self.overflow.fetch(message, self.limits).await {
+            Ok(whole) => whole,
+            Err(error) if error.is_transient() => {
+                let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+                tracing::error!(%zone, %serial, %reason, outcome = "retry", %error, "zone not synced");
+                return Err(Again);
+            }
+            Err(error) => return Ok(Err((kind_of_overflow(&error), error.to_string()))),
+        };
+        Ok(whole.snapshot(self.limits).map_err(|error| (Kind::Undecodable, error.to_string())))
     }
 
     async fn sync(
@@ -228,6 +245,16 @@ const fn kind_of(error: &Route53Error) -> Kind {
         | Route53Error::Answer(_)
         | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
+    }
+}
+
+const fn kind_of_overflow(error: &OverflowError) -> Kind {
+    match error {
+        OverflowError::TooLarge(_) | OverflowError::NotText(_) => Kind::Undecodable,
+        OverflowError::Elsewhere { .. }
+        | OverflowError::Gone { .. }
+        | OverflowError::Refused { .. }
+        | OverflowError::Unavailable { .. } => Kind::NoSnapshot,
     }
 }
 

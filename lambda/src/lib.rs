@@ -10,6 +10,7 @@
 //!
 //! Then what talks to AWS:
 //! - [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
+//! - [`overflow`]: snapshots that did not fit their message.
 //! - [`quarantine`]: the dead-letter queue.
 //! - [`handler`]: an event of many messages; it alone reads the clock.
 //! - [`settings`], [`start`]: from the environment to a worker.
@@ -19,6 +20,7 @@ pub mod guard;
 pub mod handler;
 pub mod hosted;
 pub mod metrics;
+pub mod overflow;
 pub mod plan;
 pub mod quarantine;
 pub mod route53;

@@ -1,5 +1,6 @@
 //! What the function's environment says.
 
+use secondary53_aws::objects::is_bucket;
 use secondary53_zone::zone::Limits;
 
 /// What a snapshot may take of the function's memory: one part in so many. It is held unfolded and as a zone, in a vector
@@ -12,6 +13,8 @@ const SHARE_OF_MEMORY: usize = 8;
 pub struct Settings {
     /// `DLQ_URL`: where messages go that cannot be applied. Without it they stay in the queue until its redrive.
     pub dlq_url: Option<String>,
+    /// `OVERFLOW_BUCKET`: the S3 buckets, with commas between them, that snapshots beyond one message are read from.
+    pub overflow_buckets: Vec<String>,
     /// What a snapshot may come to: the default, or less by `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (in MiB, set by Lambda). One
     /// that is too large is put aside with words; without this it would end the process, and take all other zones of its
     /// event with it.
@@ -30,6 +33,7 @@ pub struct SettingsError {
 /// Reads the settings; `variable` gives a variable's value.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
     const DLQ_URL: &str = "DLQ_URL";
+    const OVERFLOW_BUCKET: &str = "OVERFLOW_BUCKET";
     const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     let mut limits = Limits::default();
     if let Some(value) = variable(MEMORY) {
@@ -38,12 +42,22 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Set
         };
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
+    let buckets = variable(OVERFLOW_BUCKET).unwrap_or_default();
+    let overflow_buckets: Vec<_> =
+        buckets.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if !overflow_buckets.iter().all(|name| is_bucket(name)) {
+        return Err(SettingsError {
+            key: OVERFLOW_BUCKET,
+            value: buckets,
+            wanted: "names of S3 buckets, with commas between them",
+        });
+    }
     let dlq_url = variable(DLQ_URL).filter(|url| !url.is_empty());
     match dlq_url {
         Some(value) if value.strip_suffix(".fifo").is_none() => {
             Err(SettingsError { key: DLQ_URL, value, wanted: "the URL of a FIFO queue, which ends in .fifo" })
         }
-        dlq_url => Ok(Settings { dlq_url, limits }),
+        dlq_url => Ok(Settings { dlq_url, overflow_buckets, limits }),
     }
 }
 
@@ -61,6 +75,18 @@ mod tests {
         assert_eq!(limits("10240"), Ok(Limits::default().octets));
         assert_eq!(from_environment(|_| None).unwrap().limits, Limits::default());
         assert!(limits("much").is_err());
+    }
+
+    #[test]
+    fn buckets_are_several_or_none() {
+        let read = |names: &str| {
+            from_environment(|key| (key == "OVERFLOW_BUCKET").then(|| names.to_owned()))
+                .map(|settings| settings.overflow_buckets)
+        };
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("abc"), Ok(vec!["abc".to_owned()]));
+        assert_eq!(read("abc, de.f-1,"), Ok(vec!["abc".to_owned(), "de.f-1".to_owned()]));
+        assert!(read("abc,s3://def").is_err());
     }
 
     #[test]

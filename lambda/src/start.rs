@@ -10,9 +10,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secondary53_aws::Objects;
 use tracing_subscriber::EnvFilter;
 
 use crate::handler::Worker;
+use crate::overflow::Overflow;
 use crate::quarantine::Quarantine;
 use crate::route53::Route53;
 use crate::settings::Settings;
@@ -58,6 +60,7 @@ pub async fn worker(settings: Settings) -> Worker {
     let aws = aws().await;
     Worker {
         route53: Route53::new(aws_sdk_route53::Client::new(&aws)),
+        overflow: Overflow::new(Objects::new(&aws), settings.overflow_buckets),
         quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
         limits: settings.limits,
     }

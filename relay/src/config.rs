@@ -55,8 +55,10 @@ pub struct Queue {
     pub name: String,
     /// Its URL, which ends in `.fifo`.
     pub url: String,
-    /// Its region.
+    /// Its region, and that of the bucket.
     pub region: String,
+    /// The S3 bucket for snapshots beyond one message.
+    pub overflow_bucket: Option<String>,
 }
 
 /// Bounds on transfers.
@@ -98,6 +100,13 @@ pub struct Zone {
     pub strip_dnssec: bool,
     /// Who is asked whether what was sent is live.
     pub confirm: Confirm,
+}
+
+impl Zone {
+    /// Whether one of its queues takes snapshots beyond one message.
+    pub fn overflows(&self) -> bool {
+        self.queues.iter().any(|queue| queue.overflow_bucket.is_some())
+    }
 }
 
 /// Who is asked whether what was sent is live.

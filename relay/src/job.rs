@@ -7,8 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
 use secondary53_zone::{Name, Serial, Snapshot};
@@ -196,11 +194,17 @@ impl Looked {
 }
 
 /// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
-pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn) -> Result<Message, PackError> {
+pub async fn pack(
+    fetched: Box<Fetched>,
+    reason: Reason,
+    meta: Meta,
+    overflows: bool,
+    turn: Turn,
+) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
         let Transferred { zone, exact, .. } = fetched.transferred;
-        let packed = queue::pack(&Snapshot::new(zone).with_exact(exact), reason, meta);
+        let packed = queue::pack(&Snapshot::new(zone).with_exact(exact), reason, meta, overflows);
         drop(turn);
         packed
     });
@@ -214,9 +218,9 @@ pub async fn deliver(sender: Sender, store: Arc<Store>, queue: Arc<config::Queue
     let result = sender.send(&queue.url, &outgoing.message).await;
     let stored = if result.is_ok() && outgoing.accepted(&queue) {
         let (message, queues) = (Arc::clone(&outgoing.message), outgoing.urls());
-        // The body is what the queues have, so it is what is kept.
+        // The body is what the queues have, or their buckets, so it is what is kept.
         let write = move || {
-            let octets = BASE64.decode(&message.body).map_err(io::Error::other);
+            let octets = message.octets_of_snapshot().map_err(io::Error::other);
             octets.map(|octets| store.write(&message.zone, &octets, &queues))
         };
         let written = spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));

@@ -10,7 +10,7 @@ use secondary53_zone::rdata::{self, RdataError};
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::zone::{Limits, Zone, ZoneBuilder, ZoneError};
 
-use crate::primary::ZoneFile;
+use crate::primary::{ZoneFile, ZoneFileError};
 
 /// Why the records of a file do not make a zone.
 #[derive(Debug, thiserror::Error)]
@@ -97,4 +97,28 @@ pub fn zone_text(contents: &Contents) -> String {
         }
     }
     text
+}
+
+/// example.com at a serial, with so many TXT records of a thousand octets that no compression makes much smaller: each takes
+/// about as much in a message's base64 again.
+///
+/// # Errors
+/// There are none.
+pub fn incompressible(serial: u32, records: usize) -> Result<ZoneFile, ZoneFileError> {
+    const STRINGS: usize = 4;
+    const OCTETS: usize = 250;
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text =
+        format!("$ORIGIN example.com.\n$TTL 300\n@ SOA ns host {serial} 3600 1 86400 60\n@ NS ns\nns A 192.0.2.1\n");
+    for number in 0..records {
+        // Writing to a String does not fail.
+        _ = write!(text, "t{number} TXT");
+        for _ in 0..STRINGS {
+            let string: String =
+                (0..OCTETS).map(|_| char::from(LETTERS[rand::random_range(0..LETTERS.len())])).collect();
+            _ = write!(text, " \"{string}\"");
+        }
+        text.push('\n');
+    }
+    ZoneFile::parse(&text)
 }

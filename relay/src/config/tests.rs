@@ -75,12 +75,10 @@ fn what_the_example_marks_is_known_and_refused() {
 #[test]
 fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     let zone = "name = \"Example.COM\"";
-    let queue = "[queue.main]";
     for (place, on, off) in [
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
         (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
-        (queue, "overflow_bucket = \"bucket\"", "overflow_bucket = \"\""),
     ] {
         let with = |setting: &str| MINIMAL.replace(place, &format!("{place}\n{setting}"));
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
@@ -177,6 +175,23 @@ fn queues_are_fifo_and_have_a_region() {
     }
     let local = parse(&with("url = \"http://127.0.0.1:4566/0/a.fifo\"\nregion = \"us-east-1\"")).unwrap();
     assert_eq!(local.queues[0].region, "us-east-1");
+}
+
+#[test]
+fn an_overflow_bucket_is_one_that_s3_may_have() {
+    let bucket = |name: &str| MINIMAL.replace("[queue.main]", &format!("[queue.main]\noverflow_bucket = \"{name}\""));
+    let given = |name: &str| parse(&bucket(name)).unwrap().queues.remove(0).overflow_bucket;
+    assert_eq!(given(""), None);
+    for name in ["abc", "zones.example-1", &"a".repeat(63)] {
+        assert_eq!(given(name).as_deref(), Some(name));
+    }
+    for name in ["ab", "Bucket", "a_b", "-ab", "ab.", "a..b", "a/b", "arn:aws:s3:::bucket", "bücher", &"a".repeat(64)]
+    {
+        let told = problems(&bucket(name));
+        assert!(told.len() == 1 && told[0].starts_with("relay.toml:3: queue.main.overflow_bucket: "), "{told:?}");
+    }
+    let overflows = |text: &str| parse(text).unwrap().zones[0].overflows();
+    assert!(overflows(&bucket("abc")) && !overflows(MINIMAL));
 }
 
 #[test]

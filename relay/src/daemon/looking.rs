@@ -122,7 +122,7 @@ impl Daemon {
             (Ok(()), Ending::Fetched(fetched)) => {
                 let reason = reason(tracked.accepted, begun.cause);
                 let meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
-                let pack = job::pack(fetched, reason, meta, turn);
+                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn);
                 self.looks.spawn(async move { Done::Packed { zone: key, packed: pack.await } });
             }
             (Ok(()), Ending::NotNewer(serial)) => {

@@ -6,6 +6,7 @@ mod discover;
 mod increments;
 mod live;
 mod log;
+mod overflow;
 mod page;
 mod process;
 mod queues;

@@ -9,6 +9,7 @@ mod generated;
 mod log;
 mod lost;
 mod mirror;
+mod overflow;
 mod proxy;
 mod refusals;
 mod scale;
@@ -24,6 +25,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use log::Log;
 use proxy::{Fate, Proxy};
 use secondary53_lambda::handler::Worker;
+use secondary53_lambda::overflow::Overflow;
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::route53::Route53;
 use secondary53_tests::primary::ZoneFile;
@@ -67,12 +69,12 @@ fn record(id: &str, message: &Message) -> serde_json::Value {
     let attributes: serde_json::Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), serde_json::json!({"stringValue": text, "dataType": "String"})))
+        .map(|it| (it.name.to_owned(), serde_json::json!({"stringValue": it.value, "dataType": it.data_type})))
         .collect();
     serde_json::json!({
         "messageId": id,
         "receiptHandle": "r",
-        "body": message.body,
+        "body": message.body.as_text(),
         "attributes": {"MessageGroupId": message.group_id()},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
@@ -122,6 +124,7 @@ impl World {
         let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
         Worker {
             route53: Route53::new(client(endpoint)),
+            overflow: Overflow::new(overflow::objects("http://127.0.0.1:1"), Vec::new()),
             quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
             limits: Limits::default(),
         }
