@@ -8,7 +8,7 @@
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`discover`]: the account's hosted zones, and which of them are wanted.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
-//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
+//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks. [`service`]: told to systemd.
 //! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal. [`log`]: what is
 //!   told, to whom.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
@@ -32,6 +32,7 @@ pub mod primary;
 pub mod queue;
 pub mod refresh;
 pub mod resolve;
+pub mod service;
 pub mod status;
 pub mod store;
 pub mod tls;

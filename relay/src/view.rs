@@ -4,6 +4,8 @@
 //! The loop keeps the facts where it keeps the zone, so nothing is shared and nothing is locked; a copy is made when it is
 //! asked for. [`http`](crate::http) shows it.
 
+mod summary;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};

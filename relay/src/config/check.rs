@@ -228,10 +228,21 @@ impl Check {
         for (name, primary) in given {
             let path = |leaf: &str| format!("primary.{name}.{leaf}");
             let at = primary.span().start;
-            let file::Primary { address, key, notify_from, tls, tls_name, tls_ca_file, ixfr } = primary.into_inner();
+            let file::Primary {
+                address,
+                key,
+                notify_from,
+                tls,
+                tls_name,
+                tls_ca_file,
+                tls_cert_file,
+                tls_key_file,
+                ixfr,
+            } = primary.into_inner();
             let key = key.filter(|key| !key.get_ref().is_empty());
             let key = key.and_then(|key| self.key(&path("key"), &key, keys));
-            let tls = Given { tls, name: tls_name, ca_file: tls_ca_file };
+            let (cert_file, key_file) = (tls_cert_file, tls_key_file);
+            let tls = Given { tls, name: tls_name, ca_file: tls_ca_file, cert_file, key_file };
             let nets: Vec<_> = notify_from.iter().filter_map(|text| self.net(&path("notify_from"), text)).collect();
             let Some(address) = address else {
                 self.fault_at(at, &path("address"), "it is missing");

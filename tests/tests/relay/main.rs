@@ -10,9 +10,11 @@ mod overflow;
 mod page;
 mod process;
 mod queues;
+mod service;
 mod signed;
 mod sqs;
 mod tls;
+mod unit;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -96,7 +96,12 @@ impl Place {
     }
 
     pub async fn run(&self) -> Relay {
-        let mut child = self.command("run").stderr(Stdio::piped()).spawn().unwrap();
+        self.run_in(&[]).await
+    }
+
+    /// With this in its environment.
+    pub async fn run_in(&self, environment: &[(&str, &str)]) -> Relay {
+        let mut child = self.command("run").envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -148,6 +153,9 @@ impl Place {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
             .env_remove("JOURNAL_STREAM")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             .kill_on_drop(true);
         process
     }
@@ -183,8 +191,13 @@ impl Relay {
 
     /// SIGTERM.
     pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// A signal, by its name without SIG.
+    pub async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
     }
 
     /// How it ended.

@@ -1,5 +1,7 @@
 //! Transfers over TLS (RFC 9103) from real primaries, and the certificates that are not taken.
 
+mod mutual;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,7 +61,7 @@ impl Authority {
         std::fs::write(&certificate, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let protocol = "TLSv1.3".to_owned();
-        Ok(ServerTls { address: programs::free_address()?, certificate, key: key_file, protocol })
+        Ok(ServerTls { address: programs::free_address()?, certificate, key: key_file, protocol, clients: None })
     }
 }
 
