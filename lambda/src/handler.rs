@@ -16,14 +16,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use secondary53_zone::message::Message;
+use secondary53_zone::message::{Approval, Message};
 use secondary53_zone::name::Name;
 use secondary53_zone::serial::Serial;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
+use crate::guard::{Held, Policy, Terms};
 use crate::metrics;
-use crate::quarantine::{Kind, Quarantine};
+use crate::plan::Counts;
+use crate::quarantine::{Kind, Quarantine, Why};
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
 
@@ -39,6 +41,8 @@ pub struct Worker {
     pub quarantine: Quarantine,
     /// What a snapshot may come to.
     pub limits: Limits,
+    /// How much may be deleted without an operator's word.
+    pub policy: Policy,
 }
 
 /// Messages that are worked on one after the other.
@@ -47,8 +51,7 @@ type Line = Vec<SqsMessage>;
 /// A message that no retry can mend.
 struct Unfit {
     message: SqsMessage,
-    kind: Kind,
-    reason: String,
+    why: Why,
 }
 
 /// The line must come again.
@@ -96,25 +99,47 @@ impl Worker {
                     Some(messages) => messages.push((received, message)),
                     None => zones.push(vec![(received, message)]),
                 },
-                Err(reason) => unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason }),
+                Err(reason) => {
+                    unfit.push(Unfit { message: received, why: Why::new(Kind::Undecodable, reason) });
+                }
             }
         }
         for messages in zones {
-            self.work_on_zone(messages, &mut unfit).await?;
+            for turn in self.turns_of(messages) {
+                self.work_on_zone(turn, &mut unfit).await?;
+            }
         }
-        for Unfit { message, kind, reason } in unfit {
-            let put = self.quarantine.put(&message, kind, &reason, millis(now())).await;
+        for Unfit { message, why } in unfit {
+            let put = self.quarantine.put(&message, &why, millis(now())).await;
             let message_id = message.message_id.as_deref().unwrap_or_default();
             let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
+            let (outcome, reason) = (why.kind.as_str(), &why.reason);
             match put {
-                Ok(()) => tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, "quarantined"),
+                Ok(()) => tracing::error!(zone, message_id, outcome, reason, "quarantined"),
                 Err(error) => {
-                    tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, %error, "not quarantined: it will come again");
+                    tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
                     return Err(Again);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Of one zone's messages, what is worked on together. What an operator approved is applied in its turn, for no other
+    /// message may do the same; and what came before a rollback is undone by it.
+    fn turns_of(&self, messages: Vec<(SqsMessage, Message)>) -> Vec<Vec<(SqsMessage, Message)>> {
+        let is_rollback = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
+        let last_rollback =
+            messages.iter().rposition(|(_, message)| is_rollback(message) && message.snapshot(self.limits).is_ok());
+        let mut turns: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
+        for message in messages.into_iter().skip(last_rollback.unwrap_or(0)) {
+            let is_alone = |(_, message): &(SqsMessage, Message)| !message.meta.approved.is_empty();
+            match turns.last_mut() {
+                Some(turn) if !is_alone(&message) && !turn.iter().any(is_alone) => turn.push(message),
+                _ => turns.push(vec![message]),
+            }
+        }
+        turns
     }
 
     /// Applies the newest of one zone's messages that is a snapshot at all.
@@ -129,46 +154,43 @@ impl Worker {
             let snapshot = match message.snapshot(self.limits) {
                 Ok(snapshot) => snapshot,
                 Err(error) => {
-                    unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason: error.to_string() });
+                    unfit.push(Unfit { message: received, why: Why::new(Kind::Undecodable, error.to_string()) });
                     continue;
                 }
             };
             // One that wants a full comparison is not superseded by one of the same serial that does not.
             let trusts_serial = message.reason.trusts_serial()
                 && messages.iter().all(|(_, other)| other.serial != message.serial || other.reason.trusts_serial());
-            let result = self.sync(&message, &snapshot, trusts_serial, messages.len()).await;
-            return match result {
-                Ok(()) => Ok(()),
-                Err(error) if error.is_transient() => Err(Again),
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: kind_of(&error), reason: error.to_string() });
-                    Ok(())
-                }
-            };
+            let terms = Terms { trusts_serial, approved: &message.meta.approved, policy: self.policy };
+            if let Some(why) = self.sync(&message, &snapshot, terms, messages.len()).await? {
+                unfit.push(Unfit { message: received, why });
+            }
+            return Ok(());
         }
         Ok(())
     }
 
+    /// Why it must be put aside, if it must.
     async fn sync(
         &self,
         message: &Message,
         snapshot: &Snapshot,
-        trusts_serial: bool,
+        terms: Terms<'_>,
         superseded: usize,
-    ) -> Result<(), Route53Error> {
+    ) -> Result<Option<Why>, Again> {
         let began = now();
         let id = message.meta.hosted_zone_id.as_deref();
         let mut calls = 0;
         let result = async {
             let mut hosted = self.route53.find(&message.zone, id).await?;
-            let mut result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+            let mut result = sync::sync(&mut hosted, snapshot, terms).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
                 let before = hosted.calls;
                 hosted = self.route53.find(&message.zone, None).await?;
                 hosted.calls += before;
-                result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+                result = sync::sync(&mut hosted, snapshot, terms).await;
             }
             calls = hosted.calls;
             result
@@ -177,7 +199,7 @@ impl Worker {
         let ended = now();
         let milliseconds = millis(ended).saturating_sub(millis(began));
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
-        match &result {
+        match result {
             Ok(Outcome::Applied { plan, batches }) => {
                 let counts = plan.counts();
                 let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
@@ -189,7 +211,7 @@ impl Worker {
                     left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
-                for line in metrics::left_out(zone, plan, millis(ended)) {
+                for line in metrics::left_out(zone, &plan, millis(ended)) {
                     println!("{line}");
                 }
                 for left in &plan.left_out {
@@ -198,30 +220,55 @@ impl Worker {
                 for (name, rtype) in &plan.collisions {
                     tracing::warn!(%zone, %serial, %name, %rtype, "left out: an RRset that is not ours has its place");
                 }
+                Ok(None)
             }
             Ok(Outcome::Unchanged) => {
                 tracing::info!(%zone, %serial, %reason, outcome = "unchanged", calls, superseded, milliseconds, "zone synced");
+                Ok(None)
             }
             Ok(Outcome::Stale) => {
                 tracing::warn!(%zone, %serial, %reason, outcome = "stale", calls, superseded, milliseconds, "snapshot dropped: the hosted zone is not older");
+                Ok(None)
+            }
+            Ok(Outcome::Held { held, plan }) => {
+                let kind = kind_held(&held);
+                let counts = plan.map(|plan| plan.counts());
+                let Counts { created, changed, deleted } = counts.unwrap_or_default();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = kind.as_str(), created, changed, deleted, calls, superseded,
+                    milliseconds, %held, "snapshot held"
+                );
+                let reason = match held.needs() {
+                    Some(_) => format!("{held}: look at the primary and, where it is meant, approve this message"),
+                    None => held.to_string(),
+                };
+                Ok(Some(Why { plan: counts, needs: held.needs(), ..Why::new(kind, reason) }))
             }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.
                 self.route53.forget(zone);
-                let outcome = if error.is_transient() { "retry" } else { kind_of(error).as_str() };
+                let outcome = if error.is_transient() { "retry" } else { kind_of(&error).as_str() };
                 tracing::error!(%zone, %serial, %reason, outcome, calls, superseded, milliseconds, %error, "zone not synced");
+                if error.is_transient() { Err(Again) } else { Ok(Some(Why::new(kind_of(&error), error.to_string()))) }
             }
         }
-        result.map(drop)
+    }
+}
+
+const fn kind_held(held: &Held) -> Kind {
+    match held {
+        Held::OtherZone { .. } => Kind::OtherZone,
+        Held::Signed(_) => Kind::Signed,
+        Held::MassDeletion { .. } => Kind::Held,
     }
 }
 
 const fn kind_of(error: &Route53Error) -> Kind {
     match error {
-        Route53Error::NoHostedZone(_)
-        | Route53Error::NoSuchHostedZone(_)
-        | Route53Error::SeveralHostedZones { .. }
-        | Route53Error::OtherName { .. } => Kind::NoHostedZone,
+        Route53Error::NoHostedZone(_) | Route53Error::NoSuchHostedZone(_) | Route53Error::SeveralHostedZones { .. } => {
+            Kind::NoHostedZone
+        }
+        Route53Error::OtherName { .. } => Kind::OtherZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }

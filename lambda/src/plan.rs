@@ -36,6 +36,8 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Records of types that Route 53 does not have, by type.
     pub untranslated: BTreeMap<Rtype, usize>,
+    /// RRsets of ours that the hosted zone has now: of its apex neither the NS nor the SOA, and nothing that is foreign.
+    pub ours: usize,
 }
 
 /// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
@@ -113,6 +115,16 @@ pub struct Counts {
     pub deleted: usize,
 }
 
+/// How much of what is ours would be lost: how far a mistake at the primary would reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// RRsets that go and leave nothing of their kind. What gives way to a CNAME at its name, or a CNAME to something else,
+    /// is changed rather than lost.
+    pub deleted: usize,
+    /// RRsets of ours in the hosted zone.
+    pub of: usize,
+}
+
 impl Plan {
     /// Compares what is hosted with what is desired. `hosted` must be in canonical order by owner and type: see
     /// [`crate::hosted::sort_hosted`].
@@ -159,6 +171,18 @@ impl Plan {
         counts
     }
 
+    /// How much of what is ours would be lost.
+    pub fn deletions(&self) -> Deletions {
+        let is_lost = |name: &NameChanges, change: &Change| {
+            let Change::Delete(old) = change else { return false };
+            let takes_its_place =
+                |other: &Change| matches!(other, Change::Create(new) if excludes(old.rtype, new.rtype));
+            !name.changes.iter().any(takes_its_place)
+        };
+        let lost = |name: &NameChanges| name.changes.iter().filter(|change| is_lost(name, change)).count();
+        Deletions { deleted: self.names.iter().map(lost).sum(), of: self.ours }
+    }
+
     /// `hosted` and `desired` are of one name, and sorted by type.
     fn compare_name(&mut self, apex: &Name, hosted: &[HostedRrset], desired: &[Rrset<'_>]) {
         let is_apexs_own = |name: NameRef<'_>, rtype| name == apex.by_ref() && matches!(rtype, Rtype::NS | Rtype::SOA);
@@ -170,11 +194,13 @@ impl Plan {
         let mut others = Vec::new();
         let mut others_stay = !foreign.is_empty();
 
-        let mut ours = hosted
+        let ours: Vec<&RrsetText> = hosted
             .iter()
             .filter(|rrset| rrset.foreign.is_none() && !is_apexs_own(rrset.text.name.by_ref(), rrset.text.rtype))
             .map(|rrset| &rrset.text)
-            .peekable();
+            .collect();
+        self.ours += ours.len();
+        let mut ours = ours.into_iter().peekable();
         for rrset in desired.iter().filter(|rrset| !is_apexs_own(rrset.owner(), rrset.rtype())) {
             while let Some(old) = ours.next_if(|old| old.rtype < rrset.rtype()) {
                 deletions.push(Change::Delete(old.clone()));

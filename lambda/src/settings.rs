@@ -1,6 +1,10 @@
 //! What the function's environment says.
 
+use std::str::FromStr;
+
 use secondary53_zone::zone::Limits;
+
+use crate::guard::Policy;
 
 /// What a snapshot may take of the function's memory: one part in so many. It is held unfolded and as a zone, in a vector
 /// that may have grown to twice what it needs, and beside it stand the hosted zone and the plan.
@@ -16,6 +20,8 @@ pub struct Settings {
     /// that is too large is put aside with words; without this it would end the process, and take all other zones of its
     /// event with it.
     pub limits: Limits,
+    /// `MASS_DELETION_PERCENT` and `MASS_DELETION_MIN_RRSETS`: what may be deleted without an operator's word.
+    pub policy: Policy,
 }
 
 /// A variable does not read.
@@ -27,23 +33,35 @@ pub struct SettingsError {
     wanted: &'static str,
 }
 
-/// Reads the settings; `variable` gives a variable's value.
+/// Reads the settings; `variable` gives a variable's value. One that is empty counts as not set: a template has no other
+/// way to leave one out.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
-    const DLQ_URL: &str = "DLQ_URL";
-    const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+    let variable = |key: &'static str| variable(key).filter(|value| !value.is_empty());
     let mut limits = Limits::default();
-    if let Some(value) = variable(MEMORY) {
-        let Ok(megabytes) = value.parse::<usize>() else {
-            return Err(SettingsError { key: MEMORY, value, wanted: "the function's memory in MiB" });
-        };
+    let memory = read(&variable, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "the function's memory in MiB", |_: &usize| true)?;
+    if let Some(megabytes) = memory {
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
-    let dlq_url = variable(DLQ_URL).filter(|url| !url.is_empty());
-    match dlq_url {
-        Some(value) if value.strip_suffix(".fifo").is_none() => {
-            Err(SettingsError { key: DLQ_URL, value, wanted: "the URL of a FIFO queue, which ends in .fifo" })
-        }
-        dlq_url => Ok(Settings { dlq_url, limits }),
+    let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
+    let dlq_url = read(&variable, "DLQ_URL", "the URL of a FIFO queue, which ends in .fifo", is_fifo)?;
+    let mut policy = Policy::default();
+    let percent = read(&variable, "MASS_DELETION_PERCENT", "a whole number from 0 to 100", |percent| *percent <= 100)?;
+    policy.percent = percent.unwrap_or(policy.percent);
+    let min_rrsets = read(&variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
+    policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
+    Ok(Settings { dlq_url, limits, policy })
+}
+
+fn read<T: FromStr>(
+    variable: impl Fn(&'static str) -> Option<String>,
+    key: &'static str,
+    wanted: &'static str,
+    fits: impl Fn(&T) -> bool,
+) -> Result<Option<T>, SettingsError> {
+    let Some(value) = variable(key) else { return Ok(None) };
+    match value.parse() {
+        Ok(read) if fits(&read) => Ok(Some(read)),
+        _ => Err(SettingsError { key, value, wanted }),
     }
 }
 
@@ -73,5 +91,25 @@ mod tests {
             error,
             "the function's environment variable DLQ_URL is \"https://sqs/dlq\": the URL of a FIFO queue, which ends in .fifo"
         );
+    }
+
+    #[test]
+    fn what_may_be_deleted_is_read_strictly() {
+        let read = |key: &'static str, value: &'static str| {
+            from_environment(move |asked| (asked == key).then(|| value.to_owned())).map(|settings| settings.policy)
+        };
+        let default = Policy::default();
+        assert_eq!(read("MASS_DELETION_PERCENT", "0"), Ok(Policy { percent: 0, ..default }));
+        assert_eq!(read("MASS_DELETION_PERCENT", "100"), Ok(Policy { percent: 100, ..default }));
+        assert_eq!(read("MASS_DELETION_MIN_RRSETS", "1000"), Ok(Policy { min_rrsets: 1000, ..default }));
+        assert_eq!(read("MASS_DELETION_PERCENT", ""), Ok(default));
+        for bad in ["101", "-1", "30%", " 30", "3.5", "thirty"] {
+            let error = read("MASS_DELETION_PERCENT", bad).unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("MASS_DELETION_PERCENT is {bad:?}: a whole number from 0 to 100")),
+                "{error}"
+            );
+        }
+        assert!(read("MASS_DELETION_MIN_RRSETS", "ten").is_err());
     }
 }

@@ -60,5 +60,6 @@ pub async fn worker(settings: Settings) -> Worker {
         route53: Route53::new(aws_sdk_route53::Client::new(&aws)),
         quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
         limits: settings.limits,
+        policy: settings.policy,
     }
 }

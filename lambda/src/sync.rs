@@ -5,7 +5,7 @@ use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
 use crate::batch::Batches;
-use crate::guard::{self, Verdict};
+use crate::guard::{self, Held, Passed, Terms, Verdict};
 use crate::hosted::{HostedError, HostedRrset, HostedSoa};
 use crate::plan::Plan;
 use crate::route53::{HostedZone, Route53Error};
@@ -29,18 +29,24 @@ pub enum Outcome {
     Unchanged,
     /// The hosted zone is at a serial that is not older. Nothing was done.
     Stale,
+    /// A guard holds it, and nothing was done.
+    Held {
+        /// Which, and why.
+        held: Held,
+        /// What would have been done, where it came to that.
+        plan: Option<Plan>,
+    },
 }
 
 /// Brings a hosted zone up to a snapshot.
-pub async fn sync(
-    hosted: &mut HostedZone<'_>,
-    snapshot: &Snapshot,
-    trusts_serial: bool,
-) -> Result<Outcome, Route53Error> {
+pub async fn sync(hosted: &mut HostedZone<'_>, snapshot: &Snapshot, terms: Terms<'_>) -> Result<Outcome, Route53Error> {
     let desired = snapshot.zone();
-    if trusts_serial {
+    if let Err(held) = guard::on_zone(&hosted.name, desired) {
+        return Ok(Outcome::Held { held, plan: None });
+    }
+    if terms.trusts_serial {
         // One call, and mostly the only one: relays repeat themselves.
-        match guard::on_serial(&hosted.soa().await?, desired.serial(), true) {
+        match guard::on_serial(&hosted.soa().await?, desired.serial(), terms) {
             Verdict::Proceed => {}
             Verdict::Unchanged => return Ok(Outcome::Unchanged),
             Verdict::Stale => return Ok(Outcome::Stale),
@@ -50,7 +56,8 @@ pub async fn sync(
     for _ in 0..MAX_ATTEMPTS {
         let there = hosted.list().await?;
         // Read with all the rest, so that what was compared is what was guarded.
-        if guard::on_serial(&soa_of(&there)?, desired.serial(), false) == Verdict::Stale {
+        let full = Terms { trusts_serial: false, ..terms };
+        if guard::on_serial(&soa_of(&there)?, desired.serial(), full) == Verdict::Stale {
             return Ok(Outcome::Stale);
         }
         let plan = Plan::new(&there, desired)?;
@@ -67,7 +74,11 @@ pub async fn sync(
         if plan.is_empty() {
             return Ok(Outcome::Unchanged);
         }
-        match apply(hosted, &plan, desired).await {
+        let passed = match guard::on_plan(&plan, terms) {
+            Ok(passed) => passed,
+            Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
+        };
+        match apply(hosted, passed, desired).await {
             Ok(batches) => return Ok(Outcome::Applied { plan, batches }),
             Err(Route53Error::InvalidChangeBatch(words)) => {
                 tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
@@ -80,8 +91,8 @@ pub async fn sync(
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.
-pub async fn apply(hosted: &mut HostedZone<'_>, plan: &Plan, desired: &Zone) -> Result<usize, Route53Error> {
-    let all = Batches::of(plan);
+pub async fn apply(hosted: &mut HostedZone<'_>, passed: Passed<'_>, desired: &Zone) -> Result<usize, Route53Error> {
+    let all = Batches::of(passed.plan());
     for name in &all.not_atomic {
         tracing::warn!(zone = %desired.apex(), %name, "its changes do not fit one request: not atomic");
     }

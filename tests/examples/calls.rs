@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use secondary53_lambda::guard::Terms;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::sync::sync;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
@@ -37,7 +38,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (what, zone, trusts_serial) in steps {
             server.reset_calls();
             let mut hosted = route53.find(zone.apex(), None).await?;
-            sync(&mut hosted, &Snapshot::new(zone), trusts_serial).await?;
+            let terms = Terms { trusts_serial, ..Terms::default() };
+            sync(&mut hosted, &Snapshot::new(zone), terms).await?;
             let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
             for call in server.calls() {
                 *calls.entry(call.action).or_default() += 1;

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use secondary53_tests::strict::{Config, Rate, ZoneSpec};
-use secondary53_zone::message::Reason;
+use secondary53_zone::message::{Approval, Reason};
 
 use super::proxy::Fate;
 use super::{ID, World, message, record, zone};
@@ -91,7 +91,8 @@ async fn live_through(seed: u64) {
     let mut last = Contents::new();
     for serial in 2..6 {
         last = contents(&mut random);
-        let sent = message(&zone(serial, &zone_text(&last)), Reason::Notify);
+        let mut sent = message(&zone(serial, &zone_text(&last)), Reason::Notify);
+        sent.meta.approved = vec![Approval::MassDeletion];
         edited.store(false, Ordering::Relaxed);
         let mut deliveries = 0;
         while !world.deliver(vec![record("1", &sent)]).await.is_empty() {
@@ -109,7 +110,8 @@ async fn live_through(seed: u64) {
     }
     // The network and the others come to rest: one full comparison mends what they did.
     world.meddle(|_| Fate::Answered);
-    let audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    let mut audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    audit.meta.approved = vec![Approval::MassDeletion];
     let mut deliveries = 0;
     while !world.deliver(vec![record("1", &audit)]).await.is_empty() {
         deliveries += 1;

@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dead_letters;
 mod faults;
 mod generated;
+mod guards;
 mod log;
 mod lost;
 mod mirror;
@@ -23,13 +25,14 @@ use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, retry::Retry
 use lambda_runtime::{Context, LambdaEvent};
 use log::Log;
 use proxy::{Fate, Proxy};
+use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::Worker;
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::route53::Route53;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
 use secondary53_tests::zones::zone_of;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{Limits, Zone};
 
@@ -124,6 +127,7 @@ impl World {
             route53: Route53::new(client(endpoint)),
             quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
             limits: Limits::default(),
+            policy: Policy::default(),
         }
     }
 
@@ -144,6 +148,13 @@ impl World {
     /// Delivers one snapshot, which must be taken.
     async fn sync(&self, zone: &Zone, reason: Reason) {
         assert_eq!(self.deliver(vec![record("1", &message(zone, reason))]).await, Vec::<String>::new());
+    }
+
+    /// Delivers one that an operator let delete what it likes.
+    async fn sync_approved(&self, zone: &Zone, reason: Reason) {
+        let mut approved = message(zone, reason);
+        approved.meta.approved = vec![Approval::MassDeletion];
+        assert_eq!(self.deliver(vec![record("1", &approved)]).await, Vec::<String>::new());
     }
 
     fn serial(&self) -> u32 {

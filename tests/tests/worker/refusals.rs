@@ -100,7 +100,7 @@ async fn a_hosted_zone_that_was_made_anew_is_found() {
     let world = World::start().await;
     world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
     // A hosted zone must be bare to be deleted.
-    world.sync(&zone(8, ""), Reason::Notify).await;
+    world.sync_approved(&zone(8, ""), Reason::Notify).await;
     client(&world.server.endpoint()).delete_hosted_zone().id(ID).send().await.unwrap();
     let id = world.server.create_zone(&ZoneSpec::public("example.com")).unwrap();
     assert_ne!(id, ID);
