@@ -69,6 +69,14 @@ struct Cost {
     characters: usize,
 }
 
+impl Batch {
+    /// Of some items of a batch, which fit because the batch did.
+    pub(crate) fn of_items(items: Vec<Item>) -> Self {
+        let cost = cost_of(&items);
+        Self { items, cost }
+    }
+}
+
 impl Batches {
     /// Cuts a plan into requests.
     pub fn of(plan: &Plan) -> Self {
@@ -134,7 +142,8 @@ fn class_of(name: &NameChanges) -> Class {
     }
 }
 
-fn deletions_first(changes: &[Change]) -> Vec<Item> {
+/// The changes of one name as items, in the order in which they must be.
+pub(crate) fn deletions_first(changes: &[Change]) -> Vec<Item> {
     let old = changes.iter().filter_map(|change| match change {
         Change::Delete(old) | Change::Replace { old, .. } => Some(item(Action::Delete, old)),
         Change::Create(_) => None,

@@ -23,9 +23,11 @@ use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
 use crate::guard::{Held, Policy, Terms};
+use crate::isolate::Refused;
 use crate::metrics;
 use crate::plan::Counts;
 use crate::quarantine::{Kind, Quarantine, Why};
+use crate::refusals::Refusals;
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
 
@@ -43,6 +45,8 @@ pub struct Worker {
     pub limits: Limits,
     /// How much may be deleted without an operator's word.
     pub policy: Policy,
+    /// What Route 53 is known to refuse.
+    pub refusals: Refusals,
 }
 
 /// Messages that are worked on one after the other.
@@ -183,14 +187,14 @@ impl Worker {
         let mut calls = 0;
         let result = async {
             let mut hosted = self.route53.find(&message.zone, id).await?;
-            let mut result = sync::sync(&mut hosted, snapshot, terms).await;
+            let mut result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
                 let before = hosted.calls;
                 hosted = self.route53.find(&message.zone, None).await?;
                 hosted.calls += before;
-                result = sync::sync(&mut hosted, snapshot, terms).await;
+                result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             }
             calls = hosted.calls;
             result
@@ -243,6 +247,25 @@ impl Worker {
                     None => held.to_string(),
                 };
                 Ok(Some(Why { plan: counts, needs: held.needs(), ..Why::new(kind, reason) }))
+            }
+            Ok(Outcome::Refused { plan, refused }) => {
+                let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
+                    milliseconds, "RRsets refused: the rest was applied, and the serial stays"
+                );
+                for Refused { name, words, .. } in &refused {
+                    tracing::warn!(%zone, %serial, %name, %words, "refused by Route 53");
+                }
+                let reason = format!(
+                    "Route 53 refused {} of the zone's RRsets; all others are as at serial {serial}, and the hosted zone's serial \
+                     was not advanced: the next snapshot tries again",
+                    rrsets.len()
+                );
+                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
+                words.dedup();
+                let (plan, words) = (Some(plan.counts()), Some(words.join("; ")));
+                Ok(Some(Why { plan, words, rrsets, ..Why::new(Kind::Rejected, reason) }))
             }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.

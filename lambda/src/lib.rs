@@ -6,7 +6,10 @@
 //! - [`guard`]: whether a snapshot may be applied.
 //! - [`plan`]: the difference to the primary's zone, as data.
 //! - [`batch`]: a plan as requests within Route 53's limits.
+//! - [`isolate`]: which RRsets of a refused request are the bad ones.
 //! - [`metrics`]: what CloudWatch counts, as lines of the log.
+//!
+//! - [`refusals`]: what is known to be refused.
 //!
 //! Then what talks to AWS:
 //! - [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
@@ -18,9 +21,11 @@ pub mod batch;
 pub mod guard;
 pub mod handler;
 pub mod hosted;
+pub mod isolate;
 pub mod metrics;
 pub mod plan;
 pub mod quarantine;
+pub mod refusals;
 pub mod route53;
 pub mod settings;
 pub mod start;

@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::handler::Worker;
 use crate::quarantine::Quarantine;
+use crate::refusals::Refusals;
 use crate::route53::Route53;
 use crate::settings::Settings;
 
@@ -61,5 +62,6 @@ pub async fn worker(settings: Settings) -> Worker {
         quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
         limits: settings.limits,
         policy: settings.policy,
+        refusals: Refusals::default(),
     }
 }

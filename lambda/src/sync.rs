@@ -1,19 +1,32 @@
 //! One zone, from a snapshot to Route 53: guard, read, compare, change.
+//!
+//! ```text
+//!  read ──▶ compare ──▶ apply ──▶ done
+//!   ▲                     │
+//!   └──── refused ◀───────┤            someone else changed the zone, or an answer was lost: it is read anew
+//!                         ▼
+//!               refused, and nothing has changed: isolate ──▶ the rest is applied, the serial stays
+//! ```
 
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
-use crate::batch::Batches;
+use crate::batch::{Action, Batches, Item};
 use crate::guard::{self, Held, Passed, Terms, Verdict};
 use crate::hosted::{HostedError, HostedRrset, HostedSoa};
+use crate::isolate::{Isolation, Refused};
 use crate::plan::Plan;
+use crate::refusals::{Refusals, without_soa};
 use crate::route53::{HostedZone, Route53Error};
 
 /// How often at most a zone is read and compared anew because Route 53 refused a batch. Each time something must have
 /// changed since: someone else is at work, or a batch was applied and its answer lost. So this is a bound on the patience
 /// with others, not on the batches of a zone.
 const MAX_ATTEMPTS: u32 = 50;
+/// How often at most bad RRsets are searched for. A second search has something to find only where someone else was at work
+/// during the first.
+const MAX_SEARCHES: u32 = 3;
 
 /// What became of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +49,22 @@ pub enum Outcome {
         /// What would have been done, where it came to that.
         plan: Option<Plan>,
     },
+    /// Route 53 refused some of it. The rest was done, and the serial is as it was.
+    Refused {
+        /// What is left to do.
+        plan: Plan,
+        /// What was refused.
+        refused: Vec<Refused>,
+    },
 }
 
 /// Brings a hosted zone up to a snapshot.
-pub async fn sync(hosted: &mut HostedZone<'_>, snapshot: &Snapshot, terms: Terms<'_>) -> Result<Outcome, Route53Error> {
+pub async fn sync(
+    hosted: &mut HostedZone<'_>,
+    snapshot: &Snapshot,
+    terms: Terms<'_>,
+    refusals: &Refusals,
+) -> Result<Outcome, Route53Error> {
     let desired = snapshot.zone();
     if let Err(held) = guard::on_zone(&hosted.name, desired) {
         return Ok(Outcome::Held { held, plan: None });
@@ -52,7 +77,10 @@ pub async fn sync(hosted: &mut HostedZone<'_>, snapshot: &Snapshot, terms: Terms
             Verdict::Stale => return Ok(Outcome::Stale),
         }
     }
-    let mut refused: Option<(Plan, String)> = None;
+    let mut done = None;
+    let mut before: Option<(Plan, String)> = None;
+    let mut found: Option<Vec<Refused>> = None;
+    let mut searches = 0;
     for _ in 0..MAX_ATTEMPTS {
         let there = hosted.list().await?;
         // Read with all the rest, so that what was compared is what was guarded.
@@ -61,46 +89,112 @@ pub async fn sync(hosted: &mut HostedZone<'_>, snapshot: &Snapshot, terms: Terms
             return Ok(Outcome::Stale);
         }
         let plan = Plan::new(&there, desired)?;
-        match refused {
-            // Refused though done: the answer to the last batch was lost, and the SDK sent it again.
-            Some((done, _)) if plan.is_empty() => {
-                let batches = Batches::of(&done).batches.len();
-                return Ok(Outcome::Applied { plan: done, batches });
-            }
-            // Nothing has changed since, so neither would the answer: Route 53 means it.
-            Some((before, words)) if before == plan => return Err(Route53Error::InvalidChangeBatch(words)),
-            _ => {}
-        }
         if plan.is_empty() {
-            return Ok(Outcome::Unchanged);
+            // After a refusal: the answer to the last batch was lost, and the SDK sent it again.
+            return Ok(done.map_or(Outcome::Unchanged, |plan| {
+                let batches = Batches::of(&plan).batches.len();
+                Outcome::Applied { plan, batches }
+            }));
         }
-        let passed = match guard::on_plan(&plan, terms) {
-            Ok(passed) => passed,
-            Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
-        };
-        match apply(hosted, passed, desired).await {
-            Ok(batches) => return Ok(Outcome::Applied { plan, batches }),
-            Err(Route53Error::InvalidChangeBatch(words)) => {
-                tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
-                refused = Some((plan, words));
+        if let Err(held) = guard::on_plan(&plan, terms) {
+            return Ok(Outcome::Held { held, plan: Some(plan) });
+        }
+        let (good, known) = refusals.split(&hosted.id, &plan);
+        if good.is_empty() && let Some(mut refused) = found.take() {
+            // Searched for just now, and nobody has changed anything since. What is not to be done any more was done, and its
+            // answer lost.
+            refused.retain(|refused| plan.names.iter().any(|name| name.name == refused.name));
+            return Ok(Outcome::Refused { plan, refused });
+        }
+        if let Some((_, words)) = before.take_if(|(before, _)| *before == plan) {
+            // Nothing has changed since, so neither would the answer: Route 53 means it.
+            if good.names.is_empty() {
+                return Ok(Outcome::Refused { refused: soa_refused(&plan, words), plan });
             }
-            Err(error) => return Err(error),
+            searches += 1;
+            if searches > MAX_SEARCHES {
+                return Err(Route53Error::Unsettled(words));
+            }
+            tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch is refused: looking for what is bad in it");
+            let mut refused = search(hosted, Isolation::new(without_soa(&good).batches), desired).await?;
+            let known = known.names.iter().map(|name| Refused::of(name, &words));
+            refused.extend(known);
+            refusals.remember(&hosted.id, &plan, &refused);
+            found = (!refused.is_empty()).then_some(refused);
+            done.get_or_insert(plan);
+            continue;
         }
+        found = None;
+        if !good.is_empty() {
+            match send(hosted, &Batches::of(&good), desired).await {
+                Ok(batches) if known.is_empty() => return Ok(Outcome::Applied { plan, batches }),
+                Ok(_) => {}
+                Err(Route53Error::InvalidChangeBatch(words)) => {
+                    tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
+                    done = Some(plan.clone());
+                    before = Some((plan, words));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        // What was refused the last time is asked for again, apart.
+        let refused = search(hosted, Isolation::of_known(without_soa(&known).batches), desired).await?;
+        refusals.remember(&hosted.id, &plan, &refused);
+        if !refused.is_empty() {
+            return Ok(Outcome::Refused { plan: known, refused });
+        }
+        // It is good now: what is left is the serial.
+        done = Some(plan);
     }
-    Err(Route53Error::Unsettled(refused.map(|(_, words)| words).unwrap_or_default()))
+    Err(Route53Error::Unsettled(before.map(|(_, words)| words).unwrap_or_default()))
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.
 pub async fn apply(hosted: &mut HostedZone<'_>, passed: Passed<'_>, desired: &Zone) -> Result<usize, Route53Error> {
-    let all = Batches::of(passed.plan());
+    send(hosted, &Batches::of(passed.plan()), desired).await
+}
+
+async fn send(hosted: &mut HostedZone<'_>, all: &Batches, desired: &Zone) -> Result<usize, Route53Error> {
     for name in &all.not_atomic {
         tracing::warn!(zone = %desired.apex(), %name, "its changes do not fit one request: not atomic");
     }
-    let comment = format!("secondary53: serial {} of {}", desired.serial(), desired.apex());
+    let comment = comment_of(desired);
     for batch in &all.batches {
         hosted.change(batch, &comment).await?;
     }
     Ok(all.batches.len())
+}
+
+/// Applies what Route 53 takes of it, and gives what it does not.
+async fn search(
+    hosted: &mut HostedZone<'_>,
+    mut isolation: Isolation,
+    desired: &Zone,
+) -> Result<Vec<Refused>, Route53Error> {
+    let comment = comment_of(desired);
+    while let Some(batch) = isolation.next() {
+        match hosted.change(&batch, &comment).await {
+            Ok(()) => isolation.accepted(),
+            Err(Route53Error::InvalidChangeBatch(words)) => isolation.refused(&words),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(isolation.into_refused())
+}
+
+fn comment_of(desired: &Zone) -> String {
+    format!("secondary53: serial {} of {}", desired.serial(), desired.apex())
+}
+
+/// Where nothing else is left to do.
+fn soa_refused(plan: &Plan, words: String) -> Vec<Refused> {
+    let of = |soa: &crate::hosted::RrsetText| Refused {
+        name: soa.name.clone(),
+        items: vec![Item { action: Action::Upsert, rrset: soa.clone() }],
+        words,
+    };
+    plan.soa.as_ref().map(of).into_iter().collect()
 }
 
 /// What the SOA says among the RRsets of a hosted zone.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use secondary53_lambda::guard::Terms;
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::sync::sync;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
@@ -39,7 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             server.reset_calls();
             let mut hosted = route53.find(zone.apex(), None).await?;
             let terms = Terms { trusts_serial, ..Terms::default() };
-            sync(&mut hosted, &Snapshot::new(zone), terms).await?;
+            sync(&mut hosted, &Snapshot::new(zone), terms, &Refusals::default()).await?;
             let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
             for call in server.calls() {
                 *calls.entry(call.action).or_default() += 1;

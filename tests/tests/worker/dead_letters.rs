@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use super::World;
+
 /// Ends when dropped.
 pub(crate) struct DeadLetters {
     url: String,
@@ -59,6 +61,21 @@ impl DeadLetters {
     pub(crate) fn take(&self) -> Vec<DeadLetter> {
         std::mem::take(&mut self.taken.lock().unwrap())
     }
+}
+
+/// A world whose worker has a dead-letter queue.
+pub(crate) async fn world() -> (World, DeadLetters) {
+    let mut world = World::start().await;
+    let dead = DeadLetters::start().await;
+    world.worker.quarantine = dead.quarantine();
+    (world, dead)
+}
+
+/// The one message that was put aside.
+pub(crate) fn one(dead: &DeadLetters) -> DeadLetter {
+    let mut letters = dead.take();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    letters.remove(0)
 }
 
 impl Drop for DeadLetters {

@@ -6,28 +6,13 @@ use secondary53_zone::Zone;
 use secondary53_zone::message::{Approval, Reason};
 use serde_json::{Value, json};
 
-use super::dead_letters::{DeadLetter, DeadLetters};
+use super::dead_letters::{DeadLetters, one, world};
 use super::log::Log;
 use super::{ID, World, held, message, record, zone};
 
 /// `count` names with an address each.
 fn hosts(serial: u32, count: usize) -> Zone {
     zone(serial, &(0..count).map(|i| format!("h{i} A 10.0.{}.{}\n", i / 256, i % 256)).collect::<String>())
-}
-
-/// A world whose worker has a dead-letter queue.
-async fn world() -> (World, DeadLetters) {
-    let mut world = World::start().await;
-    let dead = DeadLetters::start().await;
-    world.worker.quarantine = dead.quarantine();
-    (world, dead)
-}
-
-/// The one message that was put aside.
-fn one(dead: &DeadLetters) -> DeadLetter {
-    let mut letters = dead.take();
-    assert_eq!(letters.len(), 1, "{letters:?}");
-    letters.remove(0)
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod guards;
 mod log;
 mod lost;
 mod mirror;
+mod poison;
 mod proxy;
 mod refusals;
 mod scale;
@@ -28,6 +29,7 @@ use proxy::{Fate, Proxy};
 use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::Worker;
 use secondary53_lambda::quarantine::Quarantine;
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
@@ -128,6 +130,7 @@ impl World {
             quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
             limits: Limits::default(),
             policy: Policy::default(),
+            refusals: Refusals::default(),
         }
     }
 
