@@ -86,7 +86,8 @@ pub async fn sync(target: &Target, permissions: Permissions) -> Result<ExitCode,
         println!("Nothing was changed.");
         return Ok(ExitCode::from(CHANGES));
     }
-    let batches = worker::apply(&mut compared.hosted, passed, &compared.desired).await.map_err(CommandError::from)?;
+    let applied = worker::apply(&mut compared.hosted, passed, &compared.desired).await.map_err(CommandError::from)?;
+    let batches = applied.map_err(CommandError::from)?;
     println!(
         "Applied in {batches} {}: Route 53 has serial {}.",
         render::plural(batches, "request"),

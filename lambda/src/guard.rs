@@ -5,6 +5,7 @@
 //! 3. `stale`: its serial is not newer (RFC 1982). Dropped, unless an operator accepted the rollback.
 //! 4. `unchanged`: its serial is the hosted zone's, and nobody asked for a full comparison.
 //! 5. `held`: it would delete too much. Held until an operator approves it, for this message and so for this digest.
+//! 6. `over_quota`: the hosted zone may not hold as much. Held.
 //!
 //! What is held goes to the dead-letter queue with the reason, and the zone goes on.
 
@@ -83,13 +84,24 @@ pub enum Held {
         /// How much would pass.
         policy: Policy,
     },
+    /// The hosted zone may not hold as much.
+    #[error(
+        "the hosted zone would have {count} RRsets, and its quota is {quota}: request a higher one for it (Service Quotas, \
+         Amazon Route 53, records per hosted zone, in us-east-1) and replay this message"
+    )]
+    OverQuota {
+        /// RRsets, all that it would hold.
+        count: usize,
+        /// As many as it may.
+        quota: usize,
+    },
 }
 
 impl Held {
     /// What would let it pass.
     pub const fn needs(&self) -> Option<Approval> {
         match self {
-            Self::OtherZone { .. } | Self::Signed(_) => None,
+            Self::OtherZone { .. } | Self::Signed(_) | Self::OverQuota { .. } => None,
             Self::MassDeletion { .. } => Some(Approval::MassDeletion),
         }
     }
@@ -144,6 +156,12 @@ pub fn on_plan<'a>(plan: &'a Plan, terms: Terms<'_>) -> Result<Passed<'a>, Held>
         return Err(Held::MassDeletion { deletions, policy });
     }
     Ok(Passed(plan))
+}
+
+/// Holds what the hosted zone would have against what it may. One that has too much already may still shrink.
+pub fn on_quota(plan: &Plan, quota: usize) -> Result<(), Held> {
+    let count = plan.size_after();
+    if count > quota && count > plan.there { Err(Held::OverQuota { count, quota }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -248,6 +266,22 @@ mod tests {
         let of = |percent, min_rrsets| Terms { policy: Policy { percent, min_rrsets }, ..TRUSTING };
         assert!(!is_held(&plan_of(100, 99), of(100, 0)) && is_held(&plan_of(100, 100), of(100, 0)));
         assert!(is_held(&plan_of(100, 1), of(0, 100)) && !is_held(&plan_of(100, 99), of(0, 101)));
+    }
+
+    #[test]
+    fn a_zone_that_does_not_fit_is_held_with_the_numbers_and_one_that_shrinks_is_not() {
+        let records = |count: usize| (0..count).map(|number| format!("n{number}")).collect::<Vec<_>>();
+        let zone_of = |count| {
+            let owners = records(count);
+            zone(&owners.iter().map(|owner| (owner.as_str(), Rtype::A, 300, "192.0.2.1")).collect::<Vec<_>>())
+        };
+        // With the SOA eleven, and ten.
+        let grows = Plan::new(&hosted_of(&zone_of(5)), &zone_of(10)).unwrap();
+        assert_eq!((on_quota(&grows, 11), grows.size_after()), (Ok(()), 11));
+        let held = on_quota(&grows, 10).unwrap_err();
+        assert!(held.to_string().starts_with("the hosted zone would have 11 RRsets, and its quota is 10:"), "{held}");
+        let shrinks = Plan::new(&hosted_of(&zone_of(10)), &zone_of(9)).unwrap();
+        assert_eq!(on_quota(&shrinks, 3), Ok(()));
     }
 
     #[test]

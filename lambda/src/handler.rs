@@ -283,6 +283,7 @@ const fn kind_held(held: &Held) -> Kind {
         Held::OtherZone { .. } => Kind::OtherZone,
         Held::Signed(_) => Kind::Signed,
         Held::MassDeletion { .. } => Kind::Held,
+        Held::OverQuota { .. } => Kind::OverQuota,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Plan {
     pub untranslated: BTreeMap<Rtype, usize>,
     /// RRsets of ours that the hosted zone has now: of its apex neither the NS nor the SOA, and nothing that is foreign.
     pub ours: usize,
+    /// RRsets that the hosted zone has now, all that count towards its quota.
+    pub there: usize,
 }
 
 /// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
@@ -130,7 +132,7 @@ impl Plan {
     /// [`crate::hosted::sort_hosted`].
     pub fn new(hosted: &[HostedRrset], desired: &Zone) -> Result<Self, HostedError> {
         let apex = desired.apex();
-        let mut plan = Self::default();
+        let mut plan = Self { there: hosted.len(), ..Self::default() };
         let mut hosted_soa = None;
         let mut hosted_names = hosted.chunk_by(|a, b| a.text.name == b.text.name).peekable();
         let desired: Vec<Rrset<'_>> = desired.rrsets().collect();
@@ -169,6 +171,17 @@ impl Plan {
             }
         }
         counts
+    }
+
+    /// RRsets that the hosted zone has once it is done.
+    pub fn size_after(&self) -> usize {
+        let counts = self.counts();
+        (self.there + counts.created).saturating_sub(counts.deleted)
+    }
+
+    /// RRsets that the hosted zone may have on the way, where nothing is deleted early.
+    pub fn size_at_most(&self) -> usize {
+        self.there + self.counts().created
     }
 
     /// How much of what is ours would be lost.

@@ -39,6 +39,8 @@ pub enum Kind {
     Signed,
     /// It would delete much: an operator may approve it.
     Held,
+    /// The hosted zone may not hold as much.
+    OverQuota,
     /// Route 53 refused its changes.
     Rejected,
     /// Route 53 refused the worker.
@@ -54,6 +56,7 @@ impl Kind {
             Self::OtherZone => "other_zone",
             Self::Signed => "signed",
             Self::Held => "held",
+            Self::OverQuota => "over_quota",
             Self::Rejected => "rejected",
             Self::Refused => "refused",
         }

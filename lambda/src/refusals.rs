@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::batch::Batches;
 use crate::isolate::Refused;
 use crate::plan::{NameChanges, Plan};
 
@@ -24,7 +23,8 @@ impl Refusals {
         let known = known.get(hosted_zone).map(Vec::as_slice).unwrap_or_default();
         let (bad, good): (Vec<_>, Vec<_>) = plan.names.iter().cloned().partition(|name| known.contains(name));
         let soa = plan.soa.clone().filter(|_| bad.is_empty());
-        (Plan { names: good, soa, ..Plan::default() }, Plan { names: bad, ..Plan::default() })
+        let of = |names, soa| Plan { names, soa, there: plan.there, ..Plan::default() };
+        (of(good, soa), of(bad, None))
     }
 
     /// Remembers what was refused of a plan, in the place of all that was remembered of the hosted zone.
@@ -38,11 +38,6 @@ impl Refusals {
             known.insert(hosted_zone.to_owned(), names);
         }
     }
-}
-
-/// A plan's requests but for the SOA.
-pub(crate) fn without_soa(plan: &Plan) -> Batches {
-    Batches::of(&Plan { names: plan.names.clone(), ..Plan::default() })
 }
 
 #[cfg(test)]

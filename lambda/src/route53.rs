@@ -4,6 +4,8 @@
 //! changes too, and rightly: each is DELETE of what is there and CREATE of what is not, so one that was applied though its
 //! answer was lost is refused the second time, and the zone is read anew.
 
+mod quota;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -124,6 +126,8 @@ pub struct HostedZone<'a> {
     pub name: Name,
     /// Operations asked for; what the SDK sent again is not counted.
     pub calls: u32,
+    /// Where it has been asked for.
+    known_quota: Option<usize>,
 }
 
 impl Route53 {
@@ -143,7 +147,7 @@ impl Route53 {
             (None, None) => self.search(name).await?,
         };
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted, id.clone());
-        Ok(HostedZone { client: &self.client, id, name: name.clone(), calls })
+        Ok(HostedZone { client: &self.client, id, name: name.clone(), calls, known_quota: None })
     }
 
     /// Forgets where a zone was: it may have been deleted and made anew.

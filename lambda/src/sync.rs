@@ -17,7 +17,7 @@ use crate::guard::{self, Held, Passed, Terms, Verdict};
 use crate::hosted::{HostedError, HostedRrset, HostedSoa};
 use crate::isolate::{Isolation, Refused};
 use crate::plan::Plan;
-use crate::refusals::{Refusals, without_soa};
+use crate::refusals::Refusals;
 use crate::route53::{HostedZone, Route53Error};
 
 /// How often at most a zone is read and compared anew because Route 53 refused a batch. Each time something must have
@@ -111,12 +111,22 @@ pub async fn sync(
             if good.names.is_empty() {
                 return Ok(Outcome::Refused { refused: soa_refused(&plan, words), plan });
             }
+            if hosted.assured_quota() >= plan.size_at_most() && plan.size_at_most() > plan.there {
+                // Whatever its words: that there is no room is a reason that is no RRset's own.
+                if hosted.quota().await? < plan.size_at_most() {
+                    continue;
+                }
+            }
             searches += 1;
             if searches > MAX_SEARCHES {
                 return Err(Route53Error::Unsettled(words));
             }
             tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch is refused: looking for what is bad in it");
-            let mut refused = search(hosted, Isolation::new(without_soa(&good).batches), desired).await?;
+            let batches = match fit(hosted, &Plan { soa: None, ..good }).await? {
+                Ok(batches) => batches,
+                Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
+            };
+            let mut refused = search(hosted, Isolation::new(batches.batches), desired).await?;
             let known = known.names.iter().map(|name| Refused::of(name, &words));
             refused.extend(known);
             refusals.remember(&hosted.id, &plan, &refused);
@@ -126,7 +136,11 @@ pub async fn sync(
         }
         found = None;
         if !good.is_empty() {
-            match send(hosted, &Batches::of(&good), desired).await {
+            let batches = match fit(hosted, &good).await? {
+                Ok(batches) => batches,
+                Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
+            };
+            match send(hosted, &batches, desired).await {
                 Ok(batches) if known.is_empty() => return Ok(Outcome::Applied { plan, batches }),
                 Ok(_) => {}
                 Err(Route53Error::InvalidChangeBatch(words)) => {
@@ -139,7 +153,7 @@ pub async fn sync(
             }
         }
         // What was refused the last time is asked for again, apart.
-        let refused = search(hosted, Isolation::of_known(without_soa(&known).batches), desired).await?;
+        let refused = search(hosted, Isolation::of_known(Batches::of(&known).batches), desired).await?;
         refusals.remember(&hosted.id, &plan, &refused);
         if !refused.is_empty() {
             return Ok(Outcome::Refused { plan: known, refused });
@@ -151,8 +165,29 @@ pub async fn sync(
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.
-pub async fn apply(hosted: &mut HostedZone<'_>, passed: Passed<'_>, desired: &Zone) -> Result<usize, Route53Error> {
-    send(hosted, &Batches::of(passed.plan()), desired).await
+pub async fn apply(
+    hosted: &mut HostedZone<'_>,
+    passed: Passed<'_>,
+    desired: &Zone,
+) -> Result<Result<usize, Held>, Route53Error> {
+    match fit(hosted, passed.plan()).await? {
+        Ok(batches) => Ok(Ok(send(hosted, &batches, desired).await?)),
+        Err(held) => Ok(Err(held)),
+    }
+}
+
+/// Cuts a plan into requests that keep the hosted zone within its quota. That is asked for only where it could matter.
+async fn fit(hosted: &mut HostedZone<'_>, plan: &Plan) -> Result<Result<Batches, Held>, Route53Error> {
+    if plan.size_at_most() <= hosted.assured_quota() {
+        return Ok(Ok(Batches::of(plan)));
+    }
+    let quota = hosted.quota().await?;
+    if let Err(held) = guard::on_quota(plan, quota) {
+        return Ok(Err(held));
+    }
+    let room = quota.saturating_sub(plan.there);
+    let fits = plan.size_at_most() <= quota;
+    Ok(Ok(if fits { Batches::of(plan) } else { Batches::within(plan, room) }))
 }
 
 async fn send(hosted: &mut HostedZone<'_>, all: &Batches, desired: &Zone) -> Result<usize, Route53Error> {
