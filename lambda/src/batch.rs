@@ -176,11 +176,14 @@ fn class_of(name: &NameChanges) -> Class {
 
 /// RRsets more at a name, or fewer.
 fn growth(name: &NameChanges) -> isize {
-    name.changes.iter().map(|change| match change {
-        Change::Create(_) => 1,
-        Change::Delete(_) => -1,
-        Change::Replace { .. } => 0,
-    }).sum()
+    name.changes
+        .iter()
+        .map(|change| match change {
+            Change::Create(_) => 1,
+            Change::Delete(_) => -1,
+            Change::Replace { .. } => 0,
+        })
+        .sum()
 }
 
 /// The changes of one name as items, in the order in which they must be.

@@ -67,6 +67,15 @@ impl Isolation {
         Self { groups, known: false, refused: Vec::new(), refusals: 0, last_words: String::new() }
     }
 
+    /// Of batches of which the first was refused, with these words. It is not asked for again as it was.
+    pub fn of_refused(batches: Vec<Batch>, words: &str) -> Self {
+        let mut search = Self::new(batches);
+        if let Some(first) = search.groups.pop_if(|first| first.len() > 1) {
+            search.cut(first, words);
+        }
+        search
+    }
+
     /// Of changes that were refused before, all of them.
     pub fn of_known(batches: Vec<Batch>) -> Self {
         Self { known: true, ..Self::new(batches) }
@@ -103,8 +112,12 @@ impl Isolation {
         words.clone_into(&mut self.last_words);
         if group.len() == 1 {
             self.refuse(group, words);
-            return;
+        } else {
+            self.cut(group, words);
         }
+    }
+
+    fn cut(&mut self, group: Vec<Unit>, words: &str) {
         let named = names_in(words);
         let (named, others): (Vec<Unit>, Vec<Unit>) =
             group.into_iter().partition(|unit| unit.first().is_some_and(|item| named.contains(&item.rrset.name)));
@@ -175,7 +188,11 @@ mod tests {
     }
 
     /// Plays Route 53, which refuses `bad` and says so in `words`. Requests, names applied, names refused.
-    fn search(mut isolation: Isolation, bad: &[&str], words: impl Fn(&[String]) -> String) -> (usize, usize, Vec<String>) {
+    fn search(
+        mut isolation: Isolation,
+        bad: &[&str],
+        words: impl Fn(&[String]) -> String,
+    ) -> (usize, usize, Vec<String>) {
         let (mut requests, mut applied) = (0, 0);
         while let Some(batch) = isolation.next() {
             requests += 1;
@@ -217,14 +234,24 @@ mod tests {
     fn words_that_say_nothing_or_lie_cost_requests_and_no_more() {
         for words in ["", "Rejected.", "n1.example.com. [name='n2.example.com.'] 192.0.2.1 a..b"] {
             for bad in [&["n0.example.com."][..], &["n399.example.com."], &["n7.example.com.", "n300.example.com."]] {
-                let (requests, applied, mut refused) =
-                    search(Isolation::new(batches(400)), bad, |_| words.to_owned());
+                let (requests, applied, mut refused) = search(Isolation::new(batches(400)), bad, |_| words.to_owned());
                 refused.sort_by_key(|name| bad.iter().position(|bad| bad == name));
                 assert_eq!((applied, refused), (400 - bad.len(), bad.iter().map(ToString::to_string).collect()));
                 // Twice the logarithm for each, and a little for the lies.
                 assert!(requests <= 22 * bad.len(), "{requests} for {bad:?} by {words:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_batch_that_was_refused_is_not_asked_for_again() {
+        let words = named(&["n7.example.com.".to_owned()]);
+        let (requests, applied, refused) =
+            search(Isolation::of_refused(batches(400), &words), &["n7.example.com."], named);
+        assert_eq!((requests, applied, refused.len()), (2, 399, 1));
+        // It was refused for something that is not in it any more: nothing is bad that was not refused by itself.
+        assert_eq!(search(Isolation::of_refused(batches(1), "No."), &[], named), (1, 1, vec![]));
+        assert_eq!(search(Isolation::of_refused(batches(8), "No."), &[], named), (2, 8, vec![]));
     }
 
     #[test]
@@ -268,10 +295,8 @@ mod tests {
             };
             Item { action, rrset }
         };
-        let pieces = vec![
-            Batch::of_items(vec![item(Action::Delete, 1)]),
-            Batch::of_items(vec![item(Action::Create, 2)]),
-        ];
+        let pieces =
+            vec![Batch::of_items(vec![item(Action::Delete, 1)]), Batch::of_items(vec![item(Action::Create, 2)])];
         let mut isolation = Isolation::new(pieces);
         assert_eq!(isolation.next().unwrap().items[0].action, Action::Delete);
         isolation.refused("protected");

@@ -100,7 +100,9 @@ pub async fn sync(
             return Ok(Outcome::Held { held, plan: Some(plan) });
         }
         let (good, known) = refusals.split(&hosted.id, &plan);
-        if good.is_empty() && let Some(mut refused) = found.take() {
+        if good.is_empty()
+            && let Some(mut refused) = found.take()
+        {
             // Searched for just now, and nobody has changed anything since. What is not to be done any more was done, and its
             // answer lost.
             refused.retain(|refused| plan.names.iter().any(|name| name.name == refused.name));
@@ -126,7 +128,9 @@ pub async fn sync(
                 Ok(batches) => batches,
                 Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
             };
-            let mut refused = search(hosted, Isolation::new(batches.batches), desired).await?;
+            // Had any batch been applied, the plan would be another: it was the first that was refused.
+            let isolation = Isolation::of_refused(batches.batches, &words);
+            let mut refused = search(hosted, isolation, desired).await?;
             let known = known.names.iter().map(|name| Refused::of(name, &words));
             refused.extend(known);
             refusals.remember(&hosted.id, &plan, &refused);

@@ -56,7 +56,8 @@ async fn what_stays_bad_costs_two_requests_and_what_is_mended_goes_in() {
     let (world, dead) = world().await;
     world.sync(&zone(7, &hosts(500, 1)), Reason::Initial).await;
     world.server.protect(ID, "h77.example.com", "A").unwrap();
-    let bad = format!("{}h77 A 192.0.2.77\n", hosts(77, 1)) + &hosts(500, 1).split_inclusive('\n').skip(78).collect::<String>();
+    let bad = format!("{}h77 A 192.0.2.77\n", hosts(77, 1))
+        + &hosts(500, 1).split_inclusive('\n').skip(78).collect::<String>();
     world.calls();
     world.sync(&zone(8, &format!("{bad}n8 A 192.0.2.8")), Reason::Notify).await;
     // Refused as a whole, then the rest, then the bad one by itself.
@@ -64,7 +65,10 @@ async fn what_stays_bad_costs_two_requests_and_what_is_mended_goes_in() {
     assert_eq!(one(&dead).note["rrsets"], json!(["h77.example.com. A"]));
     // Known and as it was: the rest, and the bad one once more.
     world.sync(&zone(9, &format!("{bad}n9 A 192.0.2.9")), Reason::Notify).await;
-    assert_eq!(world.calls().into_iter().collect::<Vec<_>>(), [("ChangeResourceRecordSets", 2), ("ListResourceRecordSets", 3)]);
+    assert_eq!(
+        world.calls().into_iter().collect::<Vec<_>>(),
+        [("ChangeResourceRecordSets", 2), ("ListResourceRecordSets", 3)]
+    );
     assert_eq!((world.serial(), one(&dead).note["rrsets_count"].as_u64()), (7, Some(1)));
     // The same again: only that is left to ask.
     world.sync(&zone(9, &format!("{bad}n9 A 192.0.2.9")), Reason::Notify).await;
@@ -93,7 +97,11 @@ async fn words_that_name_nothing_are_no_hindrance() {
     let requests = requests(&world);
     assert!(requests < 45, "{requests} requests");
     let hosted = world.hosted();
-    let old: Vec<_> = hosted.iter().filter(|(_, (_, values))| values[0].ends_with(".1")).map(|((name, _), _)| name).collect();
+    let old: Vec<_> = hosted
+        .iter()
+        .filter(|(_, (_, values))| values[0].ends_with(".1"))
+        .map(|((name, _), _)| name.as_str())
+        .collect();
     assert_eq!((old, hosted.len(), world.serial()), (vec!["h3.example.com.", "h599.example.com."], 600, 7));
     assert_eq!(one(&dead).note["rrsets_count"], 2);
 }
