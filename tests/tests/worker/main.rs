@@ -13,6 +13,7 @@ mod lost;
 mod mirror;
 mod poison;
 mod proxy;
+mod quota;
 mod refusals;
 mod scale;
 mod types;
