@@ -37,7 +37,10 @@ async fn a_zone_that_does_not_fit_is_held_before_anything_is_done() {
     let calls = world.calls();
     assert_eq!((calls["GetHostedZoneLimit"], calls.get("ChangeResourceRecordSets")), (1, None));
     let note = one(&dead).note;
-    assert_eq!((&note["outcome"], &note["plan"]), (&json!("over_quota"), &json!({"create": 1, "change": 0, "delete": 0})));
+    assert_eq!(
+        (&note["outcome"], &note["plan"]),
+        (&json!("over_quota"), &json!({"create": 1, "change": 0, "delete": 0}))
+    );
     let reason = note["reason"].as_str().unwrap();
     assert!(reason.starts_with("the hosted zone would have 10501 RRsets, and its quota is 10500"), "{reason}");
 }
