@@ -264,8 +264,8 @@ impl Worker {
                 );
                 let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
                 words.dedup();
-                let (plan, words) = (Some(plan.counts()), Some(words.join("; ")));
-                Ok(Some(Why { plan, words, rrsets, ..Why::new(Kind::Rejected, reason) }))
+                let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
+                Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
             }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.

@@ -4,7 +4,7 @@
 //! say where to cut: what they do not name goes first, together, and what they name afterwards, one by one. Where they are of
 //! no use, a group is cut in halves. What is bad is only ever what was refused on its own.
 //!
-//! No I/O: [`Isolation::next`] says what to ask for, [`Isolation::accepted`] and [`Isolation::refused`] take the answer.
+//! No I/O: [`Isolation::next_batch`] says what to ask for, [`Isolation::accepted`] and [`Isolation::refused`] take the answer.
 
 use std::collections::HashSet;
 
@@ -82,7 +82,7 @@ impl Isolation {
     }
 
     /// What to ask for next; nothing where all is known.
-    pub fn next(&mut self) -> Option<Batch> {
+    pub fn next_batch(&mut self) -> Option<Batch> {
         while let Some(mut group) = self.groups.pop() {
             // Of a name that is too much for one request, the other pieces: without the first they make no sense.
             group.retain(|unit| !self.is_refused(unit));
@@ -194,7 +194,7 @@ mod tests {
         words: impl Fn(&[String]) -> String,
     ) -> (usize, usize, Vec<String>) {
         let (mut requests, mut applied) = (0, 0);
-        while let Some(batch) = isolation.next() {
+        while let Some(batch) = isolation.next_batch() {
             requests += 1;
             assert!(requests < 10_000);
             let names: Vec<String> = batch.items.iter().map(|item| item.rrset.name.to_string()).collect();
@@ -298,9 +298,9 @@ mod tests {
         let pieces =
             vec![Batch::of_items(vec![item(Action::Delete, 1)]), Batch::of_items(vec![item(Action::Create, 2)])];
         let mut isolation = Isolation::new(pieces);
-        assert_eq!(isolation.next().unwrap().items[0].action, Action::Delete);
+        assert_eq!(isolation.next_batch().unwrap().items[0].action, Action::Delete);
         isolation.refused("protected");
-        assert_eq!(isolation.next(), None);
+        assert_eq!(isolation.next_batch(), None);
         let refused = isolation.into_refused();
         assert_eq!((refused.len(), refused[0].rrsets()), (1, vec!["big.example.com. A".to_owned()]));
     }

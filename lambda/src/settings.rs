@@ -36,18 +36,18 @@ pub struct SettingsError {
 /// Reads the settings; `variable` gives a variable's value. One that is empty counts as not set: a template has no other
 /// way to leave one out.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
-    let variable = |key: &'static str| variable(key).filter(|value| !value.is_empty());
+    let variable = &|key: &'static str| variable(key).filter(|value| !value.is_empty());
     let mut limits = Limits::default();
-    let memory = read(&variable, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "the function's memory in MiB", |_: &usize| true)?;
+    let memory = read(variable, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "the function's memory in MiB", |_: &usize| true)?;
     if let Some(megabytes) = memory {
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
     let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
-    let dlq_url = read(&variable, "DLQ_URL", "the URL of a FIFO queue, which ends in .fifo", is_fifo)?;
+    let dlq_url = read(variable, "DLQ_URL", "the URL of a FIFO queue, which ends in .fifo", is_fifo)?;
     let mut policy = Policy::default();
-    let percent = read(&variable, "MASS_DELETION_PERCENT", "a whole number from 0 to 100", |percent| *percent <= 100)?;
+    let percent = read(variable, "MASS_DELETION_PERCENT", "a whole number from 0 to 100", |percent| *percent <= 100)?;
     policy.percent = percent.unwrap_or(policy.percent);
-    let min_rrsets = read(&variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
+    let min_rrsets = read(variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
     policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
     Ok(Settings { dlq_url, limits, policy })
 }

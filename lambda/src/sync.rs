@@ -212,7 +212,7 @@ async fn search(
     desired: &Zone,
 ) -> Result<Vec<Refused>, Route53Error> {
     let comment = comment_of(desired);
-    while let Some(batch) = isolation.next() {
+    while let Some(batch) = isolation.next_batch() {
         match hosted.change(&batch, &comment).await {
             Ok(()) => isolation.accepted(),
             Err(Route53Error::InvalidChangeBatch(words)) => isolation.refused(&words),
