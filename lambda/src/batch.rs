@@ -69,6 +69,13 @@ struct Cost {
     characters: usize,
 }
 
+impl Batch {
+    /// What it costs by Route 53's rate of changes ([`crate::pace::CHANGES`]): it counts RRsets, and an UPSERT twice.
+    pub fn changes(&self) -> u32 {
+        self.items.iter().map(|item| if item.action == Action::Upsert { 2 } else { 1 }).sum()
+    }
+}
+
 impl Batches {
     /// Cuts a plan into requests.
     pub fn of(plan: &Plan) -> Self {

@@ -6,11 +6,12 @@
 //! - [`guard`]: whether a snapshot may be applied.
 //! - [`plan`]: the difference to the primary's zone, as data.
 //! - [`batch`]: a plan as requests within Route 53's limits.
+//! - [`pace`]: how fast to go.
 //! - [`metrics`]: what CloudWatch counts, as lines of the log.
 //!
 //! Then what talks to AWS:
-//! - [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
-//! - [`quarantine`]: the dead-letter queue.
+//! - [`turns`]: waiting for a turn; [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
+//! - [`quarantine`]: the dead-letter queue; [`queue`]: when a message comes again that is not done.
 //! - [`handler`]: an event of many messages; it alone reads the clock.
 //! - [`settings`], [`start`]: from the environment to a worker.
 
@@ -19,12 +20,15 @@ pub mod guard;
 pub mod handler;
 pub mod hosted;
 pub mod metrics;
+pub mod pace;
 pub mod plan;
 pub mod quarantine;
+pub mod queue;
 pub mod route53;
 pub mod settings;
 pub mod start;
 pub mod sync;
+pub mod turns;
 pub mod value;
 
 #[cfg(test)]
