@@ -126,7 +126,7 @@ impl Compared<'_> {
 }
 
 async fn client() -> Route53 {
-    Route53::new(aws_sdk_route53::Client::new(&start::aws().await))
+    Route53::new(&aws_sdk_route53::Client::new(&start::aws().await))
 }
 
 async fn compare<'a>(target: &Target, route53: &'a Route53) -> Result<Compared<'a>, CommandError> {

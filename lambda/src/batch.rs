@@ -75,6 +75,11 @@ impl Batch {
         let cost = cost_of(&items);
         Self { items, cost }
     }
+
+    /// What it costs by Route 53's rate of changes ([`crate::pace::CHANGES`]): it counts RRsets, and an UPSERT twice.
+    pub fn changes(&self) -> u32 {
+        self.items.iter().map(|item| if item.action == Action::Upsert { 2 } else { 1 }).sum()
+    }
 }
 
 impl Batches {

@@ -27,12 +27,16 @@ use crate::isolate::Refused;
 use crate::metrics;
 use crate::plan::Counts;
 use crate::quarantine::{Kind, Quarantine, Why};
+use crate::queue::{Queue, Undone};
 use crate::refusals::Refusals;
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
+use crate::turns::Clock;
 
 /// Kept of an invocation's time for saying what is not done.
 const MARGIN: Duration = Duration::from_secs(2);
+/// Kept beside it, so that what was asked of Route 53 last is mostly answered.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// All that one worker needs, made once at its start.
 #[derive(Debug)]
@@ -41,8 +45,12 @@ pub struct Worker {
     pub route53: Route53,
     /// Where messages go that cannot be applied.
     pub quarantine: Quarantine,
+    /// Where messages come from, and come again.
+    pub queue: Queue,
     /// What a snapshot may come to.
     pub limits: Limits,
+    /// What tells the time that is left.
+    pub clock: Clock,
     /// How much may be deleted without an operator's word.
     pub policy: Policy,
     /// What Route 53 is known to refuse.
@@ -59,7 +67,15 @@ struct Unfit {
 }
 
 /// The line must come again.
-struct Again;
+struct Again {
+    /// It was stopped for want of time, and has done some of its work.
+    got_ahead: bool,
+}
+
+impl Again {
+    /// Something failed that another attempt may mend.
+    const FAILED: Self = Self { got_ahead: false };
+}
 
 impl Worker {
     /// Handles one event. It never fails: what could not be done is in the answer.
@@ -68,33 +84,39 @@ impl Worker {
         let lines = lines_of(payload.records);
         let failed = join_all(lines.into_iter().map(|line| self.work_in_time(line, &context))).await;
         let mut response = SqsBatchResponse::default();
-        for id in failed.into_iter().flatten() {
+        for undone in failed.into_iter().flatten() {
             let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
+            failure.item_identifier = undone.id;
             response.batch_item_failures.push(failure);
         }
         response
     }
 
-    /// The ids of the messages that must come again.
-    async fn work_in_time(&self, line: Line, context: &Context) -> Vec<String> {
-        // Without an id, the empty one: it makes Lambda take the whole batch back, where to say nothing would delete the
-        // message ("Implementing partial batch responses", AWS Lambda Developer Guide).
-        let ids: Vec<String> = line.iter().map(|message| message.message_id.clone().unwrap_or_default()).collect();
-        let left = context.deadline().duration_since(now()).unwrap_or_default().saturating_sub(MARGIN);
-        // To stop between two requests is safe: the serial says that the zone is not complete, and the next attempt
-        // compares anew.
-        match tokio::time::timeout(left, self.work(line)).await {
-            Ok(Ok(())) => Vec::new(),
-            Ok(Err(Again)) => ids,
+    /// The messages that must come again.
+    async fn work_in_time(&self, line: Line, context: &Context) -> Vec<Undone> {
+        let all: Vec<Undone> = line.iter().map(Undone::of).collect();
+        let end = context.deadline().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = end.saturating_sub((self.clock)()).saturating_sub(MARGIN);
+        // Nothing is begun that will hardly end. What is under way all the same is cut off, and that is safe: the serial
+        // says that the zone is not complete, and the next attempt compares anew.
+        let stop_at = (self.clock)() + left.saturating_sub(LAST_ANSWER.min(left / 2));
+        let again = match tokio::time::timeout(left, self.work(line, stop_at)).await {
+            Ok(Ok(())) => return Vec::new(),
+            Ok(Err(again)) => again,
             Err(_) => {
-                tracing::warn!(messages = ids.len(), "out of time: the messages will come again");
-                ids
+                tracing::warn!(messages = all.len(), "out of time: the messages will come again");
+                Again::FAILED
             }
+        };
+        // They come again in any case; this says when.
+        let left = end.saturating_sub((self.clock)()).min(MARGIN) / 2;
+        if tokio::time::timeout(left, self.queue.take_back(&all, again.got_ahead)).await.is_err() {
+            tracing::warn!(messages = all.len(), "messages come again only after the queue's visibility time-out");
         }
+        all
     }
 
-    async fn work(&self, line: Line) -> Result<(), Again> {
+    async fn work(&self, line: Line, stop_at: Duration) -> Result<(), Again> {
         let mut unfit = Vec::new();
         let mut zones: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
         for received in line {
@@ -110,7 +132,7 @@ impl Worker {
         }
         for messages in zones {
             for turn in self.turns_of(messages) {
-                self.work_on_zone(turn, &mut unfit).await?;
+                self.work_on_zone(turn, &mut unfit, stop_at).await?;
             }
         }
         for Unfit { message, why } in unfit {
@@ -122,7 +144,7 @@ impl Worker {
                 Ok(()) => tracing::error!(zone, message_id, outcome, reason, "quarantined"),
                 Err(error) => {
                     tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
-                    return Err(Again);
+                    return Err(Again::FAILED);
                 }
             }
         }
@@ -151,6 +173,7 @@ impl Worker {
         &self,
         mut messages: Vec<(SqsMessage, Message)>,
         unfit: &mut Vec<Unfit>,
+        stop_at: Duration,
     ) -> Result<(), Again> {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
@@ -162,11 +185,11 @@ impl Worker {
                     continue;
                 }
             };
-            // One that wants a full comparison is not superseded by one of the same serial that does not.
-            let trusts_serial = message.reason.trusts_serial()
-                && messages.iter().all(|(_, other)| other.serial != message.serial || other.reason.trusts_serial());
+            // One that wants a full comparison is not superseded by one that does not.
+            let trusts_serial =
+                message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
             let terms = Terms { trusts_serial, approved: &message.meta.approved, policy: self.policy };
-            if let Some(why) = self.sync(&message, &snapshot, terms, messages.len()).await? {
+            if let Some(why) = self.sync(&message, &snapshot, terms, messages.len(), stop_at).await? {
                 unfit.push(Unfit { message: received, why });
             }
             return Ok(());
@@ -181,38 +204,44 @@ impl Worker {
         snapshot: &Snapshot,
         terms: Terms<'_>,
         superseded: usize,
+        stop_at: Duration,
     ) -> Result<Option<Why>, Again> {
         let began = now();
         let id = message.meta.hosted_zone_id.as_deref();
-        let mut calls = 0;
+        let (mut calls, mut throttles, mut applied) = (0, 0, 0);
         let result = async {
-            let mut hosted = self.route53.find(&message.zone, id).await?;
+            let mut hosted = self.route53.find_by(&message.zone, id, Some(stop_at)).await?;
             let mut result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
-                let before = hosted.calls;
-                hosted = self.route53.find(&message.zone, None).await?;
-                hosted.calls += before;
+                let before = hosted;
+                hosted = self.route53.find_by(&message.zone, None, Some(stop_at)).await?;
+                hosted.calls += before.calls;
+                hosted.throttles += before.throttles;
                 result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             }
-            calls = hosted.calls;
+            (calls, throttles, applied) = (hosted.calls, hosted.throttles, hosted.applied);
             result
         }
         .await;
         let ended = now();
         let milliseconds = millis(ended).saturating_sub(millis(began));
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+        let path = if let Ok(Outcome::Applied { path, .. }) = &result { Some(*path) } else { None };
+        if let Some(line) = metrics::took(zone, throttles, path, millis(ended)) {
+            println!("{line}");
+        }
         match result {
-            Ok(Outcome::Applied { plan, batches }) => {
+            Ok(Outcome::Applied { plan, batches, path }) => {
                 let counts = plan.counts();
                 let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
                 let untranslated: Vec<_> =
                     plan.untranslated.iter().map(|(rtype, records)| format!("{rtype}:{records}")).collect();
                 tracing::info!(
-                    %zone, %serial, %reason, outcome = "applied", created = counts.created, changed = counts.changed,
+                    %zone, %serial, %reason, outcome = "applied", path = path.as_str(), created = counts.created, changed = counts.changed,
                     deleted = counts.deleted, foreign = plan.kept.len(), collisions = plan.collisions.len(),
-                    left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, superseded,
+                    left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, throttles, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
                 for line in metrics::left_out(zone, &plan, millis(ended)) {
@@ -267,12 +296,21 @@ impl Worker {
                 let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
                 Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
             }
+            Err(error @ Route53Error::OutOfTime { .. }) => {
+                let outcome = if applied > 0 { "goes_on" } else { "retry" };
+                tracing::warn!(%zone, %serial, %reason, outcome, applied, calls, throttles, superseded, milliseconds, %error, "zone not synced yet");
+                Err(Again { got_ahead: applied > 0 })
+            }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.
                 self.route53.forget(zone);
                 let outcome = if error.is_transient() { "retry" } else { kind_of(&error).as_str() };
                 tracing::error!(%zone, %serial, %reason, outcome, calls, superseded, milliseconds, %error, "zone not synced");
-                if error.is_transient() { Err(Again) } else { Ok(Some(Why::new(kind_of(&error), error.to_string()))) }
+                if error.is_transient() {
+                    Err(Again::FAILED)
+                } else {
+                    Ok(Some(Why::new(kind_of(&error), error.to_string())))
+                }
             }
         }
     }
@@ -296,6 +334,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }
+        | Route53Error::OutOfTime { .. }
         | Route53Error::Answer(_)
         | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
@@ -349,6 +388,11 @@ fn parse(message: &SqsMessage) -> Result<Message, String> {
 
 fn attribute_of<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
     message.message_attributes.get(name)?.string_value.as_deref()
+}
+
+/// The worker's clock.
+pub fn clock() -> Duration {
+    now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the handler is where the worker reads the clock")]

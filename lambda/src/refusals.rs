@@ -27,6 +27,16 @@ impl Refusals {
         (of(good, soa), of(bad, None))
     }
 
+    /// Whether anything is known to be refused of a hosted zone.
+    pub fn is_any(&self, hosted_zone: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(hosted_zone)
+    }
+
+    /// The hosted zone is complete.
+    pub fn forget(&self, hosted_zone: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(hosted_zone);
+    }
+
     /// Remembers what was refused of a plan, in the place of all that was remembered of the hosted zone.
     pub fn remember(&self, hosted_zone: &str, plan: &Plan, refused: &[Refused]) {
         let is_refused = |name: &&NameChanges| refused.iter().any(|refused| refused.name == name.name);
@@ -65,7 +75,8 @@ mod tests {
         let (good, bad) = refusals.split("Z", &plan("192.0.2.2"));
         assert_eq!((good.names.len(), bad.names.len(), good.soa.is_some()), (2, 0, true));
         assert_eq!(refusals.split("ZOTHER", &first).1.names.len(), 0);
-        refusals.remember("Z", &first, &[]);
+        assert!(refusals.is_any("Z") && !refusals.is_any("ZOTHER"));
+        refusals.forget("Z");
         assert_eq!(refusals.split("Z", &first).1.names.len(), 0);
     }
 }

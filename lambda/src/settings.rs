@@ -10,16 +10,26 @@ use crate::guard::Policy;
 /// that may have grown to twice what it needs, and beside it stand the hosted zone and the plan.
 const SHARE_OF_MEMORY: usize = 8;
 
+/// The most invocations at once where nobody says otherwise: `MaximumConcurrency` in `infra/template.yaml`.
+pub const WORKERS: u32 = 2;
+/// The range of an event source's `MaximumConcurrency`, and the 1 of reserved concurrency.
+const WORKERS_RANGE: std::ops::RangeInclusive<u32> = 1..=1_000;
+
 /// The function's settings. Everything else, AWS's endpoints and credentials among it, the SDK reads from the environment
 /// by its own names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `DLQ_URL`: where messages go that cannot be applied. Without it they stay in the queue until its redrive.
     pub dlq_url: Option<String>,
+    /// `QUEUE_URL`: the queue that messages come from, where its URL does not follow from its ARN.
+    pub queue_url: Option<String>,
     /// What a snapshot may come to: the default, or less by `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (in MiB, set by Lambda). One
     /// that is too large is put aside with words; without this it would end the process, and take all other zones of its
     /// event with it.
     pub limits: Limits,
+    /// `WORKERS`: how many of these there may be at once, 1 to 1,000, and so which share of the account's rates is this
+    /// one's.
+    pub workers: u32,
     /// `MASS_DELETION_PERCENT` and `MASS_DELETION_MIN_RRSETS`: what may be deleted without an operator's word.
     pub policy: Policy,
 }
@@ -42,14 +52,19 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Set
     if let Some(megabytes) = memory {
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
-    let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
-    let dlq_url = read(variable, "DLQ_URL", "the URL of a FIFO queue, which ends in .fifo", is_fifo)?;
+    let wanted = "the event source's MaximumConcurrency, from 1 to 1000";
+    let workers = read(variable, "WORKERS", wanted, |workers| WORKERS_RANGE.contains(workers))?.unwrap_or(WORKERS);
+    let url = |key| {
+        let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
+        read(variable, key, "the URL of a FIFO queue, which ends in .fifo", is_fifo)
+    };
+    let (dlq_url, queue_url) = (url("DLQ_URL")?, url("QUEUE_URL")?);
     let mut policy = Policy::default();
     let percent = read(variable, "MASS_DELETION_PERCENT", "a whole number from 0 to 100", |percent| *percent <= 100)?;
     policy.percent = percent.unwrap_or(policy.percent);
     let min_rrsets = read(variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
     policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
-    Ok(Settings { dlq_url, limits, policy })
+    Ok(Settings { dlq_url, queue_url, limits, workers, policy })
 }
 
 fn read<T: FromStr>(
@@ -59,8 +74,9 @@ fn read<T: FromStr>(
     fits: impl Fn(&T) -> bool,
 ) -> Result<Option<T>, SettingsError> {
     let Some(value) = variable(key) else { return Ok(None) };
+    // A sign would read as a number, and mean nothing.
     match value.parse() {
-        Ok(read) if fits(&read) => Ok(Some(read)),
+        Ok(read) if fits(&read) && !value.starts_with('+') => Ok(Some(read)),
         _ => Err(SettingsError { key, value, wanted }),
     }
 }
@@ -79,6 +95,18 @@ mod tests {
         assert_eq!(limits("10240"), Ok(Limits::default().octets));
         assert_eq!(from_environment(|_| None).unwrap().limits, Limits::default());
         assert!(limits("much").is_err());
+    }
+
+    #[test]
+    fn how_many_workers_there_are_is_a_number_within_awss_range() {
+        let workers = |text: &'static str| from_environment(|key| (key == "WORKERS").then(|| text.to_owned()));
+        assert_eq!(workers("1").unwrap().workers, 1);
+        assert_eq!(workers("1000").unwrap().workers, 1_000);
+        assert_eq!(from_environment(|_| None).unwrap().workers, WORKERS);
+        for bad in ["0", "1001", "+2", "2.0", " 2", "two", "4294967298"] {
+            let error = workers(bad).unwrap_err().to_string();
+            assert!(error.ends_with("the event source's MaximumConcurrency, from 1 to 1000"), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!               refused, and nothing has changed: isolate ──▶ the rest is applied, the serial stays
 //! ```
 
+use secondary53_zone::delta::Delta;
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
@@ -37,6 +38,8 @@ pub enum Outcome {
         plan: Plan,
         /// Requests that this takes.
         batches: usize,
+        /// How it was found out what to do.
+        path: Path,
     },
     /// It was so already.
     Unchanged,
@@ -58,7 +61,30 @@ pub enum Outcome {
     },
 }
 
+/// How it was found out what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// The snapshot said what changed: a request to read the SOA, and those that change something.
+    Fast,
+    /// All of the hosted zone was read.
+    Full,
+}
+
+impl Path {
+    /// As the log has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Full => "full",
+        }
+    }
+}
+
 /// Brings a hosted zone up to a snapshot.
+///
+/// The fast path is taken where the hosted zone's serial is the one that the snapshot's delta starts from, and nobody asked
+/// for a full comparison. The serial says that the zone is complete at it, and what someone else did meanwhile to an RRset
+/// that changes is found by Route 53, which then refuses; what they did elsewhere is found by the next full comparison.
 pub async fn sync(
     hosted: &mut HostedZone<'_>,
     snapshot: &Snapshot,
@@ -69,15 +95,26 @@ pub async fn sync(
     if let Err(held) = guard::on_zone(&hosted.name, desired) {
         return Ok(Outcome::Held { held, plan: None });
     }
+    let mut done = None;
     if terms.trusts_serial {
         // One call, and mostly the only one: relays repeat themselves.
-        match guard::on_serial(&hosted.soa().await?, desired.serial(), terms) {
+        let soa = hosted.soa().await?;
+        match guard::on_serial(&soa, desired.serial(), terms) {
             Verdict::Proceed => {}
             Verdict::Unchanged => return Ok(Outcome::Unchanged),
             Verdict::Stale => return Ok(Outcome::Stale),
         }
+        if let Some(plan) = fast(hosted, snapshot, &soa, terms, refusals) {
+            match send(hosted, &Batches::of(&plan), desired).await {
+                Ok(batches) => return Ok(Outcome::Applied { plan, batches, path: Path::Fast }),
+                Err(Route53Error::InvalidChangeBatch(words)) => {
+                    tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "what changed does not fit the hosted zone: reading it");
+                    done = Some(plan);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
-    let mut done = None;
     let mut before: Option<(Plan, String)> = None;
     let mut found: Option<Vec<Refused>> = None;
     let mut searches = 0;
@@ -90,10 +127,11 @@ pub async fn sync(
         }
         let plan = Plan::new(&there, desired)?;
         if plan.is_empty() {
+            refusals.forget(&hosted.id);
             // After a refusal: the answer to the last batch was lost, and the SDK sent it again.
             return Ok(done.map_or(Outcome::Unchanged, |plan| {
                 let batches = Batches::of(&plan).batches.len();
-                Outcome::Applied { plan, batches }
+                Outcome::Applied { plan, batches, path: Path::Full }
             }));
         }
         if let Err(held) = guard::on_plan(&plan, terms) {
@@ -145,7 +183,10 @@ pub async fn sync(
                 Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
             };
             match send(hosted, &batches, desired).await {
-                Ok(batches) if known.is_empty() => return Ok(Outcome::Applied { plan, batches }),
+                Ok(batches) if known.is_empty() => {
+                    refusals.forget(&hosted.id);
+                    return Ok(Outcome::Applied { plan, batches, path: Path::Full });
+                }
                 Ok(_) => {}
                 Err(Route53Error::InvalidChangeBatch(words)) => {
                     tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
@@ -166,6 +207,30 @@ pub async fn sync(
         done = Some(plan);
     }
     Err(Route53Error::Unsettled(before.map(|(_, words)| words).unwrap_or_default()))
+}
+
+/// The plan of the fast path, where that can be taken.
+fn fast(
+    hosted: &HostedZone<'_>,
+    snapshot: &Snapshot,
+    soa: &HostedSoa,
+    terms: Terms<'_>,
+    refusals: &Refusals,
+) -> Option<Plan> {
+    let starts_here = |delta: &&Delta| delta.base() == soa.soa.serial && !soa.is_route_53s_own();
+    let delta = snapshot.delta().filter(starts_here)?;
+    if refusals.is_any(&hosted.id) {
+        // Some of a later serial was applied: the hosted zone is not what its serial says.
+        return None;
+    }
+    if !delta.leads_to(snapshot.zone()) {
+        tracing::warn!(zone = %snapshot.zone().apex(), "the snapshot's delta does not lead to its zone: passed over");
+        return None;
+    }
+    let plan = Plan::of_delta(delta, snapshot.zone(), soa);
+    // Where it could matter, all is read and counted.
+    let is_plain = guard::on_delta(&plan, terms.policy) && plan.size_at_most() <= hosted.assured_quota();
+    is_plain.then_some(plan)
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.

@@ -511,8 +511,10 @@ impl Daemon {
             (Ok(()), Ending::Fetched(fetched)) => {
                 let reason = reason(tracked.accepted, begun.cause);
                 let meta = meta(&self.config, zone, &fetched, begun.notified_ms, self.clock.unix_ms());
-                self.looks
-                    .spawn(async move { Done::Packed { zone, packed: job::pack(fetched, reason, meta, turn).await } });
+                let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
+                self.looks.spawn(async move {
+                    Done::Packed { zone, packed: job::pack(fetched, reason, meta, turn, store, limits).await }
+                });
             }
             (Ok(()), Ending::NotNewer(serial)) => {
                 info!(zone = %name, %serial, "current");

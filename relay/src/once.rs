@@ -80,7 +80,8 @@ impl Pass {
         }
         let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, index, &fetched, None, clock.unix_ms());
-        match job::pack(fetched, reason, meta, turn).await {
+        let limits = config.limits.transfer.zone;
+        match job::pack(fetched, reason, meta, turn, Arc::clone(&store), limits).await {
             Ok(message) => {
                 let outgoing = Outgoing::new(message, &zone.queues, zone.queues.iter().copied());
                 deliver(&config, clock, sender, store, outgoing).await

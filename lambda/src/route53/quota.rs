@@ -2,7 +2,7 @@
 
 use aws_sdk_route53::types::HostedZoneLimitType;
 
-use super::{HostedZone, Route53Error, error_of};
+use super::{HostedZone, Route53Error};
 use crate::hosted::HostedError;
 
 /// RRsets in a hosted zone, its NS and SOA among them, where AWS has granted no more ("Quotas", Amazon Route 53 Developer
@@ -15,10 +15,9 @@ impl HostedZone<'_> {
         if let Some(quota) = self.known_quota {
             return Ok(quota);
         }
-        self.calls += 1;
         let request = self.client.get_hosted_zone_limit().hosted_zone_id(&self.id);
-        let answer = request.r#type(HostedZoneLimitType::MaxRrsetsByZone).send().await;
-        let answer = answer.map_err(|error| error_of(&self.id, "GetHostedZoneLimit", &error))?;
+        let request = request.r#type(HostedZoneLimitType::MaxRrsetsByZone);
+        let answer = self.attempts("GetHostedZoneLimit").ask(|| request.clone().send()).await?;
         let limit = answer.limit().map(aws_sdk_route53::types::HostedZoneLimit::value).unwrap_or_default();
         let quota = usize::try_from(limit).map_err(|_| HostedError::Quota(limit))?;
         self.known_quota = Some(quota);

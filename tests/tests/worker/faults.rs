@@ -14,7 +14,7 @@ use secondary53_tests::strict::{Config, Rate, ZoneSpec};
 use secondary53_zone::message::{Approval, Reason};
 
 use super::proxy::Fate;
-use super::{ID, World, message, record, zone};
+use super::{ID, World, message, message_since, record, zone};
 
 /// As [`World::hosted`] gives it.
 type Contents = BTreeMap<(String, String), (u32, Vec<String>)>;
@@ -88,12 +88,20 @@ async fn live_through(seed: u64) {
             }
         });
     }
-    let mut last = Contents::new();
+    let brings_deltas = random.random();
+    let (mut last, mut before) = (Contents::new(), None);
     for serial in 2..6 {
         last = contents(&mut random);
-        let mut sent = message(&zone(serial, &zone_text(&last)), Reason::Notify);
+        let next = zone(serial, &zone_text(&last));
+        let mut sent = match before.replace(next.clone()) {
+            Some(before) if brings_deltas => message_since(&before, &next, Reason::Notify),
+            _ => message(&next, Reason::Notify),
+        };
         sent.meta.approved = vec![Approval::MassDeletion];
-        edited.store(false, Ordering::Relaxed);
+        // With deltas, only what changes is held against the hosted zone.
+        if !brings_deltas {
+            edited.store(false, Ordering::Relaxed);
+        }
         let mut deliveries = 0;
         while !world.deliver(vec![record("1", &sent)]).await.is_empty() {
             deliveries += 1;
