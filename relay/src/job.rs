@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
-use secondary53_zone::{Name, Serial, Snapshot};
+use secondary53_zone::{Delta, Limits as ZoneLimits, Name, Serial, Snapshot, Zone};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
@@ -21,6 +21,10 @@ use crate::queue::{self, Outgoing, PackError, SendError, Sender};
 use crate::refresh::Standing;
 use crate::store::{Store, StoreError};
 use crate::transfer::Transferred;
+
+/// What changed goes with a snapshot where it is no more than one RRset in so many: of more there is as much to write as to
+/// read, and the message would grow by it.
+const DELTA_SHARE: usize = 4;
 
 /// The turns that there are: how many looks at once, in all and at each primary.
 #[derive(Clone, Debug)]
@@ -194,21 +198,39 @@ impl Looked {
 }
 
 /// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
+///
+/// What changed since the stored snapshot goes with it, where that is little and a worker would make use of it.
 pub async fn pack(
     fetched: Box<Fetched>,
     reason: Reason,
     meta: Meta,
     overflows: bool,
     turn: Turn,
+    store: Arc<Store>,
+    limits: ZoneLimits,
 ) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
         let Transferred { zone, exact, .. } = fetched.transferred;
-        let packed = queue::pack(&Snapshot::new(zone).with_exact(exact), reason, meta, overflows);
+        let delta = if reason.trusts_serial() { changed(&store, &zone, limits) } else { None };
+        let snapshot = Snapshot::new(zone).with_exact(exact).with_delta(delta);
+        let packed = match queue::pack(&snapshot, reason, meta.clone(), overflows) {
+            Err(PackError::TooLarge { .. }) if snapshot.delta().is_some() => {
+                queue::pack(&snapshot.with_delta(None), reason, meta, overflows)
+            }
+            packed => packed,
+        };
         drop(turn);
         packed
     });
     packed.await.unwrap_or_else(|error| Err(PackError::Encode(apex, std::io::Error::other(error))))
+}
+
+/// What changed since the stored snapshot.
+fn changed(store: &Store, zone: &Zone, limits: ZoneLimits) -> Option<Delta> {
+    // A file that cannot be read was told when the relay started, and is as good as none.
+    let base = store.read(zone.apex(), limits).ok().flatten()?;
+    Delta::between(&base, zone, zone.rrsets().count() / DELTA_SHARE)
 }
 
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.

@@ -81,7 +81,8 @@ impl Pass {
         }
         let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, &zone, &fetched, None, clock.unix_ms());
-        match job::pack(fetched, reason, meta, zone.overflows(), turn).await {
+        let limits = config.limits.transfer.zone;
+        match job::pack(fetched, reason, meta, zone.overflows(), turn, Arc::clone(&store), limits).await {
             Ok(message) => {
                 let outgoing = Outgoing::to_all(message, &zone.queues);
                 deliver(clock, sender, store, outgoing).await

@@ -122,3 +122,30 @@ pub fn incompressible(serial: u32, records: usize) -> Result<ZoneFile, ZoneFileE
     }
     ZoneFile::parse(&text)
 }
+
+/// One address is another, and the serial the next.
+///
+/// # Errors
+/// None: what is a zone stays one.
+pub fn one_changed(zone: &Zone) -> Result<Zone, ZoneError> {
+    /// The five numbers that end a SOA's RDATA.
+    const NUMBERS: usize = 20;
+    let mut builder = ZoneBuilder::new(zone.apex().clone(), Limits::default());
+    let serial = zone.serial().next().0;
+    let mut changed = false;
+    for rrset in zone.rrsets() {
+        for rdata in rrset.rdata() {
+            let mut rdata = rdata.to_vec();
+            if rrset.rtype() == Rtype::SOA {
+                let at = rdata.len() - NUMBERS;
+                rdata[at..at + 4].copy_from_slice(&serial.to_be_bytes());
+            } else if rrset.rtype() == Rtype::A && !changed {
+                // Never twice the same: the serial is in it.
+                rdata.copy_from_slice(&[198, 51, 100, serial.to_be_bytes()[3]]);
+                changed = true;
+            }
+            builder.push(rrset.owner(), rrset.rtype(), rrset.ttl(), &rdata)?;
+        }
+    }
+    Ok(builder.build()?.zone)
+}

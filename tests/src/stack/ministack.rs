@@ -91,7 +91,7 @@ impl fmt::Display for Quarantined {
 }
 
 /// How often a message is tried before it is moved to the dead-letter queue, as in the shipped template.
-const MAX_RECEIVE_COUNT: u32 = 5;
+const MAX_RECEIVE_COUNT: u32 = 100;
 
 impl Ministack {
     /// Starts it there, its log and its files under `dir`.
@@ -358,7 +358,7 @@ impl Ministack {
 const MAX_ANSWER: usize = 16 << 20;
 
 /// As long as the shipped template gives it.
-const WORKER_TIMEOUT: Duration = Duration::from_mins(1);
+const WORKER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Stored, not compressed: the loopback is faster than an unoptimised deflate.
 async fn deployment_package(bootstrap: &Path) -> Result<Vec<u8>, StackError> {

@@ -5,19 +5,23 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
-/// Time since the Unix epoch: the machine's, one that a test moves by hand, or the runtime's.
+/// Time since the Unix epoch: the machine's, tokio's, or one that a test moves by hand.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
     /// The machine's own.
     #[default]
     System,
+    /// Some day, and what has gone by on tokio's clock since then: where a test has paused that, it jumps from one event to
+    /// the next.
+    Tokio(Instant),
     /// Stands still until [`ManualClock::advance`].
     Manual(ManualClock),
-    /// The runtime's, which a simulation has paused: it leaps to whatever is waited for next.
-    Runtime(RuntimeClock),
 }
+
+/// Early in 2026.
+const SOME_DAY: Duration = Duration::from_hours(491_000);
 
 impl Clock {
     /// The time since the Unix epoch.
@@ -25,15 +29,15 @@ impl Clock {
     pub fn now(&self) -> Duration {
         match self {
             Self::System => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            Self::Tokio(begun) => SOME_DAY + begun.elapsed(),
             Self::Manual(manual) => *manual.time.borrow(),
-            Self::Runtime(runtime) => runtime.epoch + runtime.origin.elapsed(),
         }
     }
 
     /// Waits until this clock stands at `due` or later.
     pub async fn reach(&self, due: Duration) {
         match self {
-            Self::System | Self::Runtime(_) => tokio::time::sleep(due.saturating_sub(self.now())).await,
+            Self::System | Self::Tokio(_) => tokio::time::sleep(due.saturating_sub(self.now())).await,
             Self::Manual(manual) => {
                 // The sender lives in `manual` itself, so the wait cannot end early.
                 let _ = manual.time.subscribe().wait_for(|now| *now >= due).await;
@@ -57,20 +61,5 @@ impl ManualClock {
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
         self.time.send_modify(|now| *now += by);
-    }
-}
-
-/// The clock of the tokio runtime in which it was started.
-#[derive(Clone, Debug)]
-pub struct RuntimeClock {
-    origin: tokio::time::Instant,
-    epoch: Duration,
-}
-
-impl RuntimeClock {
-    /// Stands at `since_epoch` now.
-    #[expect(clippy::disallowed_methods, reason = "time in a simulation is the runtime's")]
-    pub fn at(since_epoch: Duration) -> Self {
-        Self { origin: tokio::time::Instant::now(), epoch: since_epoch }
     }
 }

@@ -22,7 +22,7 @@ mod syntax;
 mod xml;
 
 pub use change::{MAX_CHARACTERS, MAX_RECORDS, MAX_SIGNED_TTL, MAX_VALUES};
-pub use clock::{Clock, ManualClock, RuntimeClock};
+pub use clock::{Clock, ManualClock};
 pub use log::{Call, CallError, Effect, LoggedChange};
 pub use model::ZoneSpec;
 pub use rates::{CHANGES, REQUESTS, Rate};

@@ -198,14 +198,38 @@ impl Server {
         was_there
     }
 
-    /// From now on this RRset may not be changed.
+    /// From now on this RRset may not be changed (record-set protections).
     pub fn protect(&self, id: &str, name: &str, rtype: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.protected.insert(rrset))
+    }
+
+    /// From now on it may be changed, and is taken, again.
+    pub fn allow(&self, id: &str, name: &str, rtype: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| {
+            zone.protected.remove(&rrset);
+            zone.refused.remove(&rrset);
+        })
+    }
+
+    /// From now on a batch that creates this RRset is refused with these words: for what Route 53 refuses and the stand-in
+    /// has no rule for.
+    pub fn refuse(&self, id: &str, name: &str, rtype: &str, words: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.refused.insert(rrset, words.to_owned()))
+    }
+
+    fn with_rrset(
+        &self,
+        id: &str,
+        name: &str,
+        rtype: &str,
+        act: impl FnOnce(&mut HostedZone, (Name, RecordType)),
+    ) -> Result<(), StartError> {
         let refused = |reason: String| StartError::Seed { id: id.to_owned(), reason };
         let name = Name::parse(name).map_err(|fault| refused(fault.to_string()))?;
         let rtype = RecordType::parse(rtype).ok_or_else(|| refused(format!("no such type: {rtype}")))?;
         let mut account = self.shared.account();
         let zone = account.zones.get_mut(id).ok_or_else(|| refused("no such hosted zone".to_owned()))?;
-        zone.protected.insert((name, rtype));
+        act(zone, (name, rtype));
         Ok(())
     }
 

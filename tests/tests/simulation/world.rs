@@ -1,42 +1,50 @@
 //! The world that a seed makes: zones at their primary, a relay, a queue, two workers, Route 53, and somebody who edits.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_route53::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::{Context, LambdaEvent};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::Worker;
+use secondary53_lambda::overflow::Overflow;
+use secondary53_lambda::pace::Pace;
 use secondary53_lambda::quarantine::Quarantine;
+use secondary53_lambda::queue::Queue;
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
+use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
-use secondary53_tests::strict::{CHANGES, Clock, Config, REQUESTS, RuntimeClock, Server, ZoneSpec, ZoneView};
+use secondary53_tests::strict::{CHANGES, Clock, Config, REQUESTS, Server, ZoneSpec, ZoneView};
 use secondary53_tests::zones::{Contents, contents, zone_of, zone_text};
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::network::{self, Fate, Faults};
-use super::queue::{Queue, Stored};
+use super::queue::{self, Stored};
 
+/// As in the template.
+const WORKERS: u32 = 2;
 /// As long as Lambda lets a function run.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// 2026-01-01T00:00:00Z.
-const EPOCH: Duration = Duration::from_hours(490_896);
 const MAIN: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main.fifo";
 const DEAD: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main-dlq.fifo";
 
 /// What all parts see.
 pub struct Shared {
     pub route53: Server,
-    pub queue: Mutex<Queue>,
+    pub queue: Mutex<queue::Queue>,
     pub zones: Mutex<Vec<Zone>>,
     pub seed: u64,
     clock: Clock,
@@ -57,6 +65,20 @@ pub struct Zone {
     edited: bool,
 }
 
+thread_local! {
+    /// When the world of this thread began, by the runtime's clock.
+    static ORIGIN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+fn origin() -> Instant {
+    ORIGIN.get().unwrap()
+}
+
+/// The worker's clock, and everyone's.
+fn clock() -> Duration {
+    Clock::Tokio(origin()).now()
+}
+
 /// Workers so far, in all worlds.
 static PROCESSES: AtomicU64 = AtomicU64::new(0);
 
@@ -65,7 +87,9 @@ impl Shared {
         let mut random = StdRng::seed_from_u64(seed);
         // The SDK's jitter is by this.
         fastrand::seed(seed);
-        let clock = Clock::Runtime(RuntimeClock::at(EPOCH));
+        #[expect(clippy::disallowed_methods, reason = "time in a simulation is the runtime's")]
+        ORIGIN.set(Some(Instant::now()));
+        let clock = Clock::Tokio(origin());
         let count = random.random_range(1..4);
         let names: Vec<String> = (0..count).map(|number| format!("zone{number}.example.")).collect();
         let specs: Vec<_> = names.iter().map(|name| ZoneSpec::public(name)).collect();
@@ -118,7 +142,7 @@ impl Shared {
     }
 
     pub fn note(&self, line: &str) {
-        let at = self.now().saturating_sub(EPOCH).as_millis();
+        let at = origin().elapsed().as_millis();
         self.trace.lock().unwrap().push(format!("{at} {line}"));
     }
 
@@ -245,10 +269,19 @@ impl Shared {
             .retry_config(retry)
             .retry_partition(partition("sqs"))
             .http_client(http);
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs.build());
         Worker {
-            route53: Route53::new(aws_sdk_route53::Client::from_conf(route53.build())),
-            quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs.build()), Some(DEAD.to_owned())),
+            route53: Route53::with_turns(
+                &aws_sdk_route53::Client::from_conf(route53.build()),
+                Turns::new(Pace::of(WORKERS), clock),
+            ),
+            overflow: Overflow::new(objects("http://s3.invalid"), Vec::new()),
+            quarantine: Quarantine::new(sqs.clone(), Some(DEAD.to_owned())),
+            queue: Queue::new(sqs, Some(MAIN.to_owned())),
             limits: Limits::default(),
+            clock,
+            policy: Policy::default(),
+            refusals: Refusals::default(),
         }
     }
 }
@@ -276,9 +309,7 @@ async fn invoke(shared: &Arc<Shared>, worker: &Worker, batch: &[Stored]) -> bool
     let records: Vec<Value> = batch.iter().map(Stored::record).collect();
     let event = serde_json::from_value(json!({ "Records": records })).unwrap();
     let mut context = Context::default();
-    #[expect(clippy::disallowed_methods, reason = "the runtime's part is played here")]
-    let deadline = SystemTime::now() + TIMEOUT;
-    context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+    context.deadline = u64::try_from((clock() + TIMEOUT).as_millis()).unwrap();
     let dies = !shared.is_calm() && shared.random(|random| random.random_bool(0.2));
     let polls = if dies { shared.random(|random| random.random_range(1..300)) } else { usize::MAX };
     let handled = dying(worker.handle(LambdaEvent::new(event, context)), polls);

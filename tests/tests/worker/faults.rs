@@ -10,10 +10,10 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use secondary53_tests::strict::{Config, Rate, ZoneSpec};
 use secondary53_tests::zones::{Contents, contents, zone_text};
-use secondary53_zone::message::Reason;
+use secondary53_zone::message::{Approval, Reason};
 
 use super::proxy::Fate;
-use super::{ID, World, message, record, zone};
+use super::{ID, World, message, message_since, record, zone};
 
 async fn live_through(seed: u64) {
     // More than any state needs, where three in ten requests are lost.
@@ -45,11 +45,20 @@ async fn live_through(seed: u64) {
             }
         });
     }
-    let mut last = Contents::new();
+    let brings_deltas = random.random();
+    let (mut last, mut before) = (Contents::new(), None);
     for serial in 2..6 {
         last = contents("example.com.", &mut random);
-        let sent = message(&zone(serial, &zone_text(&last)), Reason::Notify);
-        edited.store(false, Ordering::Relaxed);
+        let next = zone(serial, &zone_text(&last));
+        let mut sent = match before.replace(next.clone()) {
+            Some(before) if brings_deltas => message_since(&before, &next, Reason::Notify),
+            _ => message(&next, Reason::Notify),
+        };
+        sent.meta.approved = vec![Approval::MassDeletion];
+        // With deltas, only what changes is held against the hosted zone.
+        if !brings_deltas {
+            edited.store(false, Ordering::Relaxed);
+        }
         let mut deliveries = 0;
         while !world.deliver(vec![record("1", &sent)]).await.is_empty() {
             deliveries += 1;
@@ -66,7 +75,8 @@ async fn live_through(seed: u64) {
     }
     // The network and the others come to rest: one full comparison mends what they did.
     world.meddle(|_| Fate::Answered);
-    let audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    let mut audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    audit.meta.approved = vec![Approval::MassDeletion];
     let mut deliveries = 0;
     while !world.deliver(vec![record("1", &audit)]).await.is_empty() {
         deliveries += 1;
