@@ -20,7 +20,7 @@ use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
 use crate::queue::{self, Outgoing, PackError, SendError, Sender};
-use crate::refresh::Standing;
+use crate::refresh::{Standing, Takes};
 use crate::store::{Store, StoreError};
 use crate::transfer::Transferred;
 
@@ -119,7 +119,7 @@ pub async fn look(
     zone: Arc<config::Zone>,
     limits: primary::Limits,
     store: Arc<Store>,
-    ours: Option<Serial>,
+    (ours, takes): (Option<Serial>, Takes),
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
@@ -131,7 +131,7 @@ pub async fn look(
         if turn.primary.is_none() {
             turn.primary = turns.at(server.address).await;
         }
-        let wanted = Wanted { zone: name, ours, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
+        let wanted = Wanted { zone: name, ours, takes, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
         let looked = primary::look(wanted, server, limits, clock).await;
         // The next primary has turns of its own.
         turn.primary = None;

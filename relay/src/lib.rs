@@ -5,6 +5,7 @@
 //! - [`primary`]: the SOA query and the transfer. [`transfer`]: messages put together to a zone.
 //!   [`wire`]: DNS messages as octets. [`tsig`]: their signatures. [`tls`]: what
 //!   they may go through.
+//! - [`reach`]: which primaries can be reached, so that one that cannot holds up nobody.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`discover`]: the account's hosted zones, and which of them are wanted.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
@@ -14,7 +15,7 @@
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `confirm`, `refresh`, `notify`, `transfer`, `tsig`, `view`, `wire`.
+//! Without I/O and without a clock: `confirm`, `refresh`, `notify`, `reach`, `transfer`, `tsig`, `view`, `wire`.
 
 pub mod command;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod notify;
 pub mod once;
 pub mod primary;
 pub mod queue;
+pub mod reach;
 pub mod refresh;
 pub mod resolve;
 pub mod status;

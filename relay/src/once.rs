@@ -11,7 +11,7 @@ use crate::config::{self, Config};
 use crate::daemon::{self, Clock, DaemonError, Stored};
 use crate::job::{self, Ending, Turns};
 use crate::queue::{Outgoing, Sender};
-use crate::refresh::{Backwards, Cause, Standing};
+use crate::refresh::{Backwards, Cause, Standing, Takes};
 use crate::store::Store;
 
 /// A pass, and what it needs.
@@ -55,7 +55,8 @@ impl Pass {
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
         let limits = config.limits.transfer;
-        let looked = job::look(Arc::clone(&zone), limits, Arc::clone(&store), ours, turns, turn, clock).await;
+        let looked =
+            job::look(Arc::clone(&zone), limits, Arc::clone(&store), (ours, Takes::Newer), turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {

@@ -31,9 +31,12 @@ pub(super) struct Begun {
 /// The reason that a message carries.
 pub fn reason(accepted_before: bool, cause: Cause) -> Reason {
     match cause {
+        // Asked for each time anew; what a relay begins with is sent once for all relays.
+        Cause::Resend { .. } => Reason::Resend,
         _ if !accepted_before => Reason::Initial,
         Cause::Notify => Reason::Notify,
         Cause::Timer => Reason::Refresh,
+        Cause::Audit => Reason::Audit,
     }
 }
 
@@ -85,9 +88,10 @@ impl Daemon {
             let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now };
             let (zone, limits, store) =
                 (Arc::clone(&tracked.zone), self.config.limits.transfer, Arc::clone(&self.store));
-            let (ours, turns, clock) = (tracked.refresh.serial(), self.lines.turns.clone(), self.clock);
+            let (wanted, turns, clock) =
+                ((tracked.refresh.serial(), cause.takes()), self.lines.turns.clone(), self.clock);
             self.looks.spawn(async move {
-                let looked = job::look(zone, limits, store, ours, turns, turn, clock).await;
+                let looked = job::look(zone, limits, store, wanted, turns, turn, clock).await;
                 Done::Looked { zone: key, begun, looked }
             });
         }

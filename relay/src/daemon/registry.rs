@@ -112,7 +112,7 @@ impl Tracked {
             (Arc::clone(queue), owed.cloned().map_or_else(Outbox::default, Outbox::with))
         };
         Self {
-            refresh: Refresh::new(config.timers, soa.as_ref(), now),
+            refresh: Refresh::new(config.timers, soa.as_ref(), now, now, rand::random()),
             outboxes: zone.queues.iter().map(outbox).collect(),
             accepted: soa.is_some() && owed.is_none(),
             notified_ms: None,
