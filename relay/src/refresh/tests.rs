@@ -274,3 +274,6 @@ proptest! {
         }
     }
 }
+
+mod rules;
+mod simulation;
