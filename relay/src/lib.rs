@@ -10,8 +10,8 @@
 //! - [`discover`]: the account's hosted zones, and which of them are wanted.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
-//! - [`config`]: what an operator says, and [`command`] how. [`status`]: what is seen, in a terminal. [`log`]: what is
-//!   told, to whom.
+//! - [`config`]: what an operator says, and [`command`] how. [`control`]: what is asked of the relay that runs. [`status`]:
+//!   what is seen, in a terminal. [`log`]: what is told, to whom.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
@@ -20,6 +20,7 @@
 pub mod command;
 pub mod config;
 pub mod confirm;
+pub mod control;
 pub mod daemon;
 pub mod discover;
 pub mod http;

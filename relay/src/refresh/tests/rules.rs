@@ -27,9 +27,7 @@ fn play(timers: [&str; 3], audit: Option<&str>, script: &str) {
                 Notified::Merged => "merged".to_owned(),
                 Notified::NotNewer => "nothing".to_owned(),
             },
-            "resend" => {
-                zone.resend(now, event.ends_with("rollback")).map_or_else(|| "merged".to_owned(), look)
-            }
+            "resend" => zone.resend(now, event.ends_with("rollback")).map_or_else(|| "merged".to_owned(), look),
             "soa" => ended(zone.answered(now, Serial(number.unwrap()), 0)),
             "transfer" => ended(zone.transferred(now, &soa(number.unwrap(), refresh, retry, expire), 0)),
             "fails" => {
@@ -59,7 +57,10 @@ const USUAL: [&str; 3] = ["1h", "10m", "7d"];
 /// RFC 1034 §4.3.5: the secondary waits REFRESH seconds before checking with the primary for a new serial.
 #[test]
 fn the_serial_is_checked_every_refresh() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         59m 59s | wake          | early, 1h
@@ -67,14 +68,18 @@ fn the_serial_is_checked_every_refresh() {
         1h 1s   | soa 1         | good, 2h 1s
         2h 1s   | wake          | look, -
         2h 9s   | transfer 2    | good, 3h 9s
-    ");
+    ",
+    );
 }
 
 /// The same: if the check cannot be completed, new checks are started every RETRY seconds. A transfer that breaks is one that
 /// was not completed.
 #[test]
 fn a_check_that_fails_is_made_again_after_retry() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         1h      | wake          | look, -
@@ -84,14 +89,18 @@ fn a_check_that_fails_is_made_again_after_retry() {
         70m 20s | fails         | failed, 1h 20m 20s
         80m 20s | wake          | look, -
         80m 20s | soa 1         | good, 2h 20m 20s
-    ");
+    ",
+    );
 }
 
 /// The same: if the serial could not be checked for EXPIRE seconds, the copy is obsolete. It is told once, at that moment and
 /// not when a look happens to be due; it is not withdrawn; and the checks go on.
 #[test]
 fn a_zone_that_was_not_checked_for_expire_is_told() {
-    play(["1h", "10m", "65m"], None, "
+    play(
+        ["1h", "10m", "65m"],
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         1h      | wake          | look, -
@@ -101,13 +110,17 @@ fn a_zone_that_was_not_checked_for_expire_is_told() {
         70m     | fails         | failed, 1h 20m
         80m     | wake          | look, -
         80m     | soa 1         | good, 2h 20m
-    ");
+    ",
+    );
 }
 
 /// The same: any check that succeeds starts EXPIRE anew, with a transfer or without.
 #[test]
 fn a_check_starts_expire_anew() {
-    play(["1h", "10m", "90m"], None, "
+    play(
+        ["1h", "10m", "90m"],
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         1h      | wake          | look, -
@@ -119,76 +132,100 @@ fn a_check_starts_expire_anew() {
         2h 20m  | wake          | look, -
         2h 29m  | fails         | failed, 2h 30m
         2h 30m  | wake          | expired, 2h 39m
-    ");
+    ",
+    );
 }
 
 /// RFC 1996 §4.3: a NOTIFY is as if REFRESH were over; with the check, REFRESH begins anew.
 #[test]
 fn a_notify_makes_a_check() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         20m     | notify        | look (notify), -
         20m     | transfer 2    | good, 1h 20m
         30m     | notify 3      | look (notify), -
         30m     | transfer 3    | good, 1h 30m
-    ");
+    ",
+    );
 }
 
 /// RFC 1996 §3.7: where the serial that it carries is not newer, there is nothing to check.
 #[test]
 fn a_notify_of_what_is_held_is_nothing() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 5    | good, 1h
         20m     | notify 5      | nothing, 1h
         20m     | notify 4      | nothing, 1h
         20m     | notify 6      | look (notify), -
-    ");
+    ",
+    );
 }
 
 /// RFC 1996 §3.7 and §3.8: what it carries is a hint, and may be anybody's: it is never taken for the serial at the primary.
 #[test]
 fn a_hint_is_not_believed() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 5    | good, 1h
         20m     | notify 9      | look (notify), -
         20m     | soa 5         | good, 20m 1s
         20m 1s  | wake          | look (notify), -
         20m 1s  | soa 5         | good, 1h 20m 1s
-    ");
+    ",
+    );
 }
 
 /// What comes during a check may speak of a later change than the one that is on its way, so one more check follows, and one
 /// only.
 #[test]
 fn notifies_during_a_check_make_one_more() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | notify        | merged, -
         0s      | notify        | merged, -
         5s      | transfer 1    | good, 5s
         5s      | wake          | look (notify), -
         6s      | soa 1         | good, 1h 6s
-    ");
+    ",
+    );
 }
 
 /// RFC 1996 adds to the timers and takes nothing from them: where every NOTIFY is lost, they find the change.
 #[test]
 fn a_lost_notify_costs_no_more_than_refresh() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         1h      | wake          | look, -
         1h      | transfer 2    | good, 2h
-    ");
+    ",
+    );
 }
 
 /// A primary that is down, and NOTIFY in its name: no more than a look a second.
 #[test]
 fn a_notify_after_a_failure_waits_a_second() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 1h
         1h      | wake          | look, -
@@ -197,7 +234,8 @@ fn a_notify_after_a_failure_waits_a_second() {
         1h 1s   | wake          | look (notify), -
         1h 1s   | fails         | failed, 1h 10m 1s
         1h 3s   | notify 1      | look (notify), -
-    ");
+    ",
+    );
 }
 
 /// RFC 1982 §3.2, with SERIAL_BITS of 32.
@@ -230,7 +268,10 @@ fn serials_are_compared_on_a_circle() {
 /// RFC 1982 §7: a serial is led back by two steps forward, each less than half of the circle.
 #[test]
 fn a_serial_is_led_back_by_steps_forward() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake                | look, -
         0s      | transfer 2026010100 | good, 1h
         1h      | wake                | look, -
@@ -239,7 +280,8 @@ fn a_serial_is_led_back_by_steps_forward() {
         70m     | transfer 4173493747 | good, 2h 10m
         2h 10m  | wake                | look, -
         2h 10m  | transfer 1          | good, 3h 10m
-    ");
+    ",
+    );
 }
 
 /// RFC 1995 §2 and §4: what is newer is asked for as differences, and the answer may be that there is nothing newer. What is
@@ -264,7 +306,10 @@ fn a_look_takes_what_its_cause_allows() {
 /// What was changed without a new serial is found by an audit, whatever NOTIFY and refresh say in between.
 #[test]
 fn an_audit_comes_though_the_serial_is_the_same() {
-    play(USUAL, Some("90m"), "
+    play(
+        USUAL,
+        Some("90m"),
+        "
         0s      | wake          | look, -
         0s      | transfer 1    | good, 0s
         0s      | wake          | look (audit), -
@@ -282,14 +327,18 @@ fn an_audit_comes_though_the_serial_is_the_same() {
         3h 9s   | notify 3      | merged, -
         3h 10s  | transfer 2    | good, 3h 10s
         3h 10s  | wake          | look (notify), -
-    ");
+    ",
+    );
 }
 
 /// An audit that fails is made again as any check is; one that a NOTIFY comes before is not lost; and a zone that has gone
 /// backwards is not audited.
 #[test]
 fn an_audit_that_fails_is_still_due() {
-    play(USUAL, Some("90m"), "
+    play(
+        USUAL,
+        Some("90m"),
+        "
         0s      | wake          | look, -
         0s      | transfer 7    | good, 0s
         0s      | wake          | look (audit), -
@@ -299,21 +348,29 @@ fn an_audit_that_fails_is_still_due() {
         15m     | notify 8      | look (notify), -
         15m     | transfer 8    | good, 0s
         15m     | wake          | look (audit), -
-    ");
-    play(USUAL, Some("90m"), "
+    ",
+    );
+    play(
+        USUAL,
+        Some("90m"),
+        "
         0s      | wake          | look, -
         0s      | transfer 7    | good, 0s
         0s      | wake          | look (audit), -
         0s      | soa 6         | refused, 10m
         10m     | wake          | look (audit), -
         10m     | transfer 6    | refused, 20m
-    ");
+    ",
+    );
 }
 
 /// What an operator asks for is looked at at once, or right after what is under way, and is asked for until it comes.
 #[test]
 fn what_an_operator_asks_for_comes() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake          | look, -
         0s      | resend        | merged, -
         1s      | transfer 1    | good, 1s
@@ -325,13 +382,17 @@ fn what_an_operator_asks_for_comes() {
         30m     | fails         | failed, 40m
         35m     | notify 2      | look (resend), -
         35m     | transfer 2    | good, 1h 35m
-    ");
+    ",
+    );
 }
 
 /// An older serial is taken on an operator's word, by one look. A look that fails has used the word up.
 #[test]
 fn a_rollback_is_for_one_look() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake            | look, -
         0s      | transfer 10     | good, 1h
         1h      | wake            | look, -
@@ -347,13 +408,17 @@ fn a_rollback_is_for_one_look() {
         1h 21m  | notify 3        | nothing, 2h 20m
         1h 21m  | notify 5        | look (notify), -
         1h 21m  | transfer 3      | refused, 1h 31m
-    ");
+    ",
+    );
 }
 
 /// Asked for while a look is under way, the word is for the next one.
 #[test]
 fn a_rollback_is_not_for_the_look_that_is_under_way() {
-    play(USUAL, None, "
+    play(
+        USUAL,
+        None,
+        "
         0s      | wake            | look, -
         0s      | transfer 10     | good, 1h
         1h      | wake            | look, -
@@ -361,7 +426,8 @@ fn a_rollback_is_not_for_the_look_that_is_under_way() {
         1h      | transfer 4      | refused, 1h 1s
         1h 1s   | wake            | look (rollback), -
         1h 1s   | transfer 4      | good, 2h 1s
-    ");
+    ",
+    );
 }
 
 /// Ten years of a primary that is there: one look in each refresh, less a tenth for chance, and one audit a day.

@@ -37,21 +37,46 @@ struct Edition {
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// Somebody edits a zone.
-    Change { zone: usize },
+    Change {
+        zone: usize,
+    },
     /// The edition reaches a primary, which sends NOTIFY.
-    Arrive { zone: usize, primary: usize, edition: Edition },
-    Notify { zone: usize, run: u64, serial: u32 },
+    Arrive {
+        zone: usize,
+        primary: usize,
+        edition: Edition,
+    },
+    Notify {
+        zone: usize,
+        run: u64,
+        serial: u32,
+    },
     /// A primary goes down, or comes back.
-    Turn { primary: usize },
+    Turn {
+        primary: usize,
+    },
     /// The timers of a zone.
-    Wake { zone: usize, run: u64 },
-    Looked { zone: usize, run: u64, ending: Ending },
+    Wake {
+        zone: usize,
+        run: u64,
+    },
+    Looked {
+        zone: usize,
+        run: u64,
+        ending: Ending,
+    },
     /// The queues have accepted an edition, and it is stored.
-    Accepted { zone: usize, run: u64, edition: Edition },
+    Accepted {
+        zone: usize,
+        run: u64,
+        edition: Edition,
+    },
     /// The relay is killed, and started again.
     Crash,
     /// An operator asks for a zone; with a rollback where it has gone backwards.
-    Operator { zone: usize },
+    Operator {
+        zone: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
