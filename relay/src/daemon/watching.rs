@@ -1,5 +1,6 @@
 //! What is to be seen of the loop: what happens is noted, and shown to whoever asks.
 
+use secondary53_zone::message::Approval;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -63,7 +64,8 @@ impl Daemon {
             tracked.seen.sent(message.serial, now, confirms);
             if confirms {
                 let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
-                tracked.confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
+                let rollback = message.meta.approved.contains(&Approval::Rollback);
+                tracked.confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms, rollback });
             }
             let notified_at = message.meta.notified_at_ms.map(Time);
             self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
