@@ -133,6 +133,9 @@ pub enum PrimaryError {
     /// The transfer is no zone.
     #[error("transfer refused: {0}")]
     Refused(#[from] Refusal),
+    /// It was not reached: there was no connection, or no answer to the first query on it. Other zones fare no better there.
+    #[error("{0}")]
+    NotReached(Box<Self>),
 }
 
 /// What is wrong with an answer to a SOA query.
@@ -192,8 +195,8 @@ async fn look_without_end(
 ) -> Result<Look, PrimaryError> {
     let Wanted { zone, ours, takes, strip_dnssec, .. } = wanted;
     let open = || Connection::open(server, limits.idle, clock);
-    let mut connection = open().await?;
-    let soa = connection.soa(zone).await?;
+    let mut connection = open().await.map_err(PrimaryError::before_an_answer)?;
+    let soa = connection.soa(zone).await.map_err(PrimaryError::before_an_answer)?;
     if !takes.includes(Standing::of(ours, soa.serial)) {
         return Ok(Look::NotNewer(soa.serial));
     }
@@ -215,6 +218,21 @@ async fn look_without_end(
     // Sorting a million records would hold up everything else.
     let finished = spawn_blocking(|| assembly.finish()).await;
     Ok(Look::Transferred(finished.map_err(std::io::Error::other)??))
+}
+
+impl PrimaryError {
+    /// Whether the primary was not reached, and it is not this zone there that is out of order.
+    pub fn is_not_reached(&self) -> bool {
+        matches!(self, Self::NotReached(_))
+    }
+
+    fn before_an_answer(self) -> Self {
+        match self {
+            Self::Io(_) | Self::Tls(_) | Self::Idle(_) => Self::NotReached(Box::new(self)),
+            // It has hung up, or said something.
+            other => other,
+        }
+    }
 }
 
 /// The stored zone, where differences from it to what the primary has now can be asked for.
