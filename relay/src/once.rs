@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::config::{self, Config};
+use crate::control;
 use crate::daemon::{self, Clock, DaemonError, Stored};
-use crate::job::{self, Ending, Turns};
+use crate::job::{self, Ending, Errand, Turns};
 use crate::queue::{Outgoing, Sender};
 use crate::refresh::{Backwards, Cause, Standing, Takes};
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
         good = false;
     }
     let store = Arc::new(Store::open(&config.state_dir)?);
+    let _locked = control::lock(&config.state_dir)?;
     let sender = Sender::new(&config.queues).await;
     let pass = Pass { turns: Turns::new(&config), config: Arc::new(config), store, sender, clock };
     let mut passes = JoinSet::new();
@@ -48,15 +50,15 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
 impl Pass {
     async fn zone(self, zone: Arc<config::Zone>) -> bool {
         let Self { config, store, sender, turns, clock } = self;
-        let Some(first) = zone.primaries.first() else { return false };
-        let Some(turn) = turns.wait(first.server.address).await else { return false };
+        let Some((order, turn)) = turns.wait(&zone, clock).await else { return false };
         let Stored { soa, owed } = daemon::stored(&store, &zone, &config, clock.unix_ms());
         let ours = soa.map(|soa| soa.serial);
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
         let limits = config.limits.transfer;
-        let looked =
-            job::look(Arc::clone(&zone), limits, Arc::clone(&store), (ours, Takes::Newer), turns, turn, clock).await;
+        let store_of = Some(Arc::clone(&store));
+        let errand = Errand { zone: Arc::clone(&zone), ours, takes: Takes::Newer, store: store_of };
+        let looked = job::look(errand, limits, order, turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {

@@ -23,7 +23,10 @@ use crate::refresh::Moment;
 
 /// What is known of the primaries, by their addresses. A primary that is not there can be reached, as far as is known.
 #[derive(Clone, Debug, Default)]
-pub struct Reach(BTreeMap<SocketAddr, Lost>);
+pub struct Reach {
+    lost: BTreeMap<SocketAddr, Lost>,
+    changes: u64,
+}
 
 /// A primary that could not be reached.
 #[derive(Clone, Copy, Debug)]
@@ -62,32 +65,43 @@ impl Reach {
 
     /// Whether a primary is passed over now, where there is another.
     pub fn passes_over(&self, primary: SocketAddr, now: Moment) -> bool {
-        self.0.get(&primary).is_some_and(|lost| now < lost.until)
+        self.lost.get(&primary).is_some_and(|lost| now < lost.until)
     }
 
-    /// Whether the last attempt did not reach it.
-    pub fn is_lost(&self, primary: SocketAddr) -> bool {
-        self.0.contains_key(&primary)
+    /// Another number whenever something else is known.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Those that the last attempt did not reach.
+    pub fn lost(&self) -> impl Iterator<Item = SocketAddr> {
+        self.lost.keys().copied()
     }
 
     /// A primary is about to be asked.
     pub fn ask(&mut self, primary: SocketAddr, now: Moment) {
         // The others wait for what comes of this, or as long as it has been waited for: it may come to nothing.
-        if let Some(lost) = self.0.get_mut(&primary)
+        if let Some(lost) = self.lost.get_mut(&primary)
             && lost.until <= now
         {
             lost.until = now + lost.wait();
+            self.changes += 1;
         }
     }
 
     /// It has answered, well or not.
     pub fn reached(&mut self, primary: SocketAddr) -> Change {
-        if self.0.remove(&primary).is_some() { Change::Back } else { Change::None }
+        if self.lost.remove(&primary).is_none() {
+            return Change::None;
+        }
+        self.changes += 1;
+        Change::Back
     }
 
     /// It could not be reached by what began at `begun`.
     pub fn not_reached(&mut self, primary: SocketAddr, begun: Moment, now: Moment) -> Change {
-        match self.0.get_mut(&primary) {
+        self.changes += 1;
+        match self.lost.get_mut(&primary) {
             // Begun before that was known: it says nothing new.
             Some(lost) if begun < lost.seen => Change::None,
             Some(lost) => {
@@ -96,7 +110,7 @@ impl Reach {
                 Change::None
             }
             None => {
-                self.0.insert(primary, Lost { failures: 1, seen: now, until: now + FIRST });
+                self.lost.insert(primary, Lost { failures: 1, seen: now, until: now + FIRST });
                 Change::Lost
             }
         }
@@ -160,7 +174,7 @@ mod tests {
         let mut waits = Vec::new();
         assert_eq!(reach.not_reached(one, now, now), Change::Lost);
         for _ in 0..8 {
-            let wait = (0..).map(secs).find(|wait| !reach.passes_over(one, now + *wait)).unwrap();
+            let wait = (0..1_000).map(secs).find(|wait| !reach.passes_over(one, now + *wait)).unwrap();
             waits.push(wait.as_secs());
             now += wait;
             assert_eq!(reach.not_reached(one, now, now), Change::None);
@@ -177,7 +191,7 @@ mod tests {
         assert_eq!(reach.choose([one, two], secs(20)), [one, two]);
         reach.ask(one, secs(20));
         assert_eq!(reach.choose([one, two], secs(21)), [two]);
-        assert!(reach.is_lost(one));
+        assert_eq!(reach.lost().collect::<Vec<_>>(), [one]);
         assert_eq!(reach.reached(one), Change::Back);
         assert_eq!(reach.choose([one, two], secs(21)), [one, two]);
         assert_eq!(reach.reached(one), Change::None);

@@ -136,6 +136,12 @@ pub struct Bounds {
     pub audit: Option<Duration>,
 }
 
+/// When each of many zones that come at once is looked at first: a start is no flood of questions.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    next: Moment,
+}
+
 /// What a NOTIFY leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notified {
@@ -186,6 +192,9 @@ pub struct Backwards {
 /// look at a primary that has not yet got what a NOTIFY spoke of.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// Between the first looks at two zones: 200 a second.
+const BETWEEN_FIRST: Duration = Duration::from_millis(5);
+
 impl Standing {
     /// Compares.
     pub fn of(ours: Option<Serial>, theirs: Serial) -> Self {
@@ -195,6 +204,15 @@ impl Standing {
             Some(ours) if theirs == ours => Self::Same,
             Some(_) => Self::Backwards,
         }
+    }
+}
+
+impl Pace {
+    /// When the next one may be looked at; it is taken with that.
+    pub fn first(&mut self, now: Moment) -> Moment {
+        let first = self.next.max(now);
+        self.next = first + BETWEEN_FIRST;
+        first
     }
 }
 

@@ -4,6 +4,7 @@
 //! The loop keeps the facts where it keeps the zone, so nothing is shared and nothing is locked; a copy is made when it is
 //! asked for. [`http`](crate::http) shows it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -147,6 +148,8 @@ pub struct Counts {
     pub transfer_records: u64,
     /// Looks at one primary that failed.
     pub primary_failures: Vec<(SocketAddr, u64)>,
+    /// Primaries that could not be reached when they were last asked.
+    pub primaries_lost: BTreeSet<SocketAddr>,
     /// Zones that could not be put into a message.
     pub pack_failures: u64,
     /// Snapshots that the queues accepted and the disk did not.

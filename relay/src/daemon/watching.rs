@@ -37,7 +37,11 @@ impl Daemon {
             relay: self.config.relay_id.clone().unwrap_or_default(),
             started_at: self.started_at,
             now,
-            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
+            counts: Counts {
+                notifies_refused: self.refusals.total(),
+                primaries_lost: self.lines.lost(),
+                ..self.counts.clone()
+            },
             queues: self.queues.iter().map(|(_, seen)| seen.clone()).collect(),
             zones,
         };

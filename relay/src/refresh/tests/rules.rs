@@ -238,7 +238,7 @@ fn a_notify_after_a_failure_waits_a_second() {
     );
 }
 
-/// RFC 1982 §3.2, with SERIAL_BITS of 32.
+/// RFC 1982 §3.2, with `SERIAL_BITS` of 32.
 #[test]
 fn serials_are_compared_on_a_circle() {
     const HALF: u32 = 1 << 31;
@@ -428,6 +428,18 @@ fn a_rollback_is_not_for_the_look_that_is_under_way() {
         1h 1s   | transfer 4      | good, 2h 1s
     ",
     );
+}
+
+/// Ten thousand zones at a start: each has its time, and none is asked for later than it must be.
+#[test]
+fn first_looks_lie_apart() {
+    let mut pace = Pace::default();
+    let first: Vec<_> = (0..10_000).map(|_| pace.first(secs(7))).collect();
+    assert_eq!((first[0], first[200], first[9_999]), (secs(7), secs(8), Duration::from_millis(56_995)));
+    assert_eq!(pace.first(secs(60)), secs(60));
+    // A NOTIFY is looked at at once all the same.
+    let mut zone = Refresh::new(BOUNDS, None, secs(7), first[9_999], 0);
+    assert_eq!(zone.notified(secs(7), None), Notified::Look(Cause::Notify));
 }
 
 /// Ten years of a primary that is there: one look in each refresh, less a tenth for chance, and one audit a day.
