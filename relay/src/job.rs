@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
 use secondary53_zone::{Limits as ZoneLimits, Name, Serial, Snapshot};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -291,7 +291,17 @@ pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn)
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
 ///
 /// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
-pub async fn deliver(sender: Sender, store: Arc<Store>, queue: Arc<config::Queue>, outgoing: Outgoing) -> Delivered {
+pub async fn deliver(
+    sender: Sender,
+    store: Arc<Store>,
+    limits: ZoneLimits,
+    queue: Arc<config::Queue>,
+    outgoing: Outgoing,
+) -> Delivered {
+    if outgoing.message.meta.approved.contains(&Approval::Rollback) {
+        // Again: what was being sent when it was taken may have been stored since.
+        no_base(Arc::clone(&store), outgoing.message.zone.clone(), limits).await;
+    }
     let result = sender.send(&queue.url, &outgoing.message).await;
     let stored = if result.is_ok() && outgoing.accepted(&queue) {
         let (message, queues) = (Arc::clone(&outgoing.message), outgoing.urls());

@@ -72,7 +72,7 @@ impl Pass {
                 info!(zone = %zone.name, %serial, "current");
                 // A queue that was added since gets what the others have.
                 let Some(owed) = owed else { return true };
-                return deliver(clock, sender, store, owed).await;
+                return deliver(&config, clock, sender, store, owed).await;
             }
             (Ending::Nothing, _) => return false,
         };
@@ -87,7 +87,7 @@ impl Pass {
         match job::pack(fetched, reason, meta, turn).await {
             Ok(message) => {
                 let outgoing = Outgoing::to_all(message, &zone.queues);
-                deliver(clock, sender, store, outgoing).await
+                deliver(&config, clock, sender, store, outgoing).await
             }
             Err(error) => {
                 error!(zone = %zone.name, %error, "not sent");
@@ -98,11 +98,12 @@ impl Pass {
 }
 
 /// Sends to all queues that are missing it, side by side. Whether all accepted it, and it is stored.
-async fn deliver(clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
+async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
     let begun = clock.moment();
     let mut sends = JoinSet::new();
     for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
-        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), Arc::clone(queue), outgoing.clone()));
+        let (sender, store, limits) = (sender.clone(), Arc::clone(&store), config.limits.transfer.zone);
+        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), outgoing.clone()));
     }
     let mut good = true;
     for delivered in sends.join_all().await {

@@ -34,11 +34,12 @@ impl Daemon {
     /// Begins the sends that are due.
     pub(super) fn send(&mut self, key: ZoneKey, now: Moment) {
         let Some(tracked) = self.zones.get_mut(key) else { return };
+        let limits = self.config.limits.transfer.zone;
         for (queue, outbox) in &mut tracked.outboxes {
             let Some(outgoing) = outbox.take(now) else { continue };
             let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), Arc::clone(queue));
             self.sends.spawn(async move {
-                let delivered = job::deliver(sender, store, queue, outgoing).await;
+                let delivered = job::deliver(sender, store, limits, queue, outgoing).await;
                 Done::Delivered { zone: key, begun: now, delivered }
             });
         }
