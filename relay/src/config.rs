@@ -189,6 +189,7 @@ impl Default for Bounds {
             refresh_max: Duration::from_hours(24),
             retry_min: Duration::from_secs(30),
             retry_max: Duration::from_hours(1),
+            audit: Some(Duration::from_hours(24)),
         }
     }
 }

@@ -11,6 +11,7 @@
 mod confirming;
 mod looking;
 mod registry;
+mod resending;
 mod sending;
 mod watching;
 
@@ -32,6 +33,7 @@ pub use self::looking::{meta, reason};
 use self::registry::{Registry, Tracked};
 pub(crate) use self::registry::{Stored, stored};
 use crate::config::{self, Config};
+use crate::control::{self, ControlError};
 use crate::job::{Delivered, Looked};
 use crate::listen::{self, Ears, Refusals};
 use crate::live::Asked;
@@ -49,7 +51,7 @@ const HEARD: usize = 1024;
 const CONFIRMS: usize = 32;
 /// Zones whose name servers are looked for at once, each with some nine questions to one resolver.
 const RESOLVES: usize = 4;
-/// Questions over HTTP that wait for the loop.
+/// Questions over HTTP that wait for the loop, and what operators ask for.
 const ASKS: usize = 4;
 /// How long sends that are under way may take to end when the relay is told to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -69,6 +71,9 @@ pub enum DaemonError {
     /// The directory of the snapshots cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Nor can it be had for this relay alone, or for an operator's socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 /// The clock: time since it was started, and the time of day.
@@ -111,6 +116,9 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let mut stop = [signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?];
     let mut reload = signals(SignalKind::hangup())?;
     let store = Store::open(&config.state_dir)?;
+    // Until the very end: what is being sent is stored, too.
+    let _locked = control::lock(&config.state_dir)?;
+    let operators = control::bind(&config.state_dir)?;
     let sender = Sender::new(&config.queues).await;
     let (heard, mut notifies) = mpsc::channel(HEARD);
     let mut sockets = JoinSet::new();
@@ -119,6 +127,8 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let (asker, mut asks) = mpsc::channel(ASKS);
     daemon.show(asker, &mut sockets).await?;
     let mut service = Service::of_environment();
+    let (operator, mut wishes) = mpsc::channel(ASKS);
+    sockets.spawn(control::serve(operators, operator));
     loop {
         let now = daemon.clock.moment();
         let due = daemon.work(now);
@@ -129,6 +139,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             Some(done) = daemon.looks.join_next() => daemon.done(done),
             Some(done) = daemon.sends.join_next() => daemon.done(done),
             Some(ask) = asks.recv() => daemon.answer(ask),
+            Some(ask) = wishes.recv() => daemon.asked_for(ask),
             () = daemon.lines.freed() => {}
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
@@ -197,7 +208,7 @@ struct Confirms {
 /// What has ended. The zone may be gone meanwhile.
 enum Done {
     Looked { zone: ZoneKey, begun: Begun, looked: Looked },
-    Packed { zone: ZoneKey, packed: Result<Message, PackError> },
+    Packed { zone: ZoneKey, place: u64, packed: Result<Message, PackError> },
     Delivered { zone: ZoneKey, begun: Moment, delivered: Delivered },
     Asked { zone: ZoneKey, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
 }
@@ -207,7 +218,8 @@ impl Daemon {
         let now = clock.moment();
         let mut zones = Registry::default();
         for zone in &config.zones {
-            zones.insert(Tracked::new(Arc::clone(zone), &config, &store, now, clock.unix_ms()));
+            let first = zones.first_look(now);
+            zones.insert(Tracked::new(Arc::clone(zone), &config, &store, [now, first], clock.unix_ms()));
         }
         Self {
             lines: Lines::new(&config),
@@ -265,7 +277,7 @@ impl Daemon {
         let Some(tracked) = self.zones.get_mut(key) else { return };
         match tracked.refresh.woken(now) {
             Woken::Early => {}
-            Woken::Look(_) => self.lines.push(key, &tracked.zone),
+            Woken::Look(cause) => self.lines.push(key, &tracked.zone, cause, now),
             Woken::Expired => error!(
                 zone = %tracked.zone.name,
                 serial = tracked.refresh.serial().map(|serial| serial.0),
@@ -281,7 +293,8 @@ impl Daemon {
         let (key, hint) = (authorised.zone(), authorised.serial());
         // It may have gone between the answer and now.
         let Some(tracked) = self.zones.get_mut(key) else { return };
-        let notified = tracked.refresh.notified(self.clock.moment(), hint);
+        let now = self.clock.moment();
+        let notified = tracked.refresh.notified(now, hint);
         info!(zone = %tracked.zone.name, serial = hint.map(|hint| hint.0), %source, outcome = ?notified, "notified");
         self.counts.notified(notified);
         tracked.seen.notified(self.clock.time());
@@ -289,8 +302,8 @@ impl Daemon {
             let now_ms = self.clock.unix_ms();
             tracked.notified_ms.get_or_insert(now_ms);
         }
-        if matches!(notified, Notified::Look(_)) {
-            self.lines.push(key, &tracked.zone);
+        if let Notified::Look(cause) = notified {
+            self.lines.push(key, &tracked.zone, cause, now);
         }
         self.zones.arm(key);
     }
@@ -298,7 +311,7 @@ impl Daemon {
     fn done(&mut self, done: Result<Done, JoinError>) {
         match done {
             Ok(Done::Looked { zone, begun, looked }) => self.looked(zone, begun, looked),
-            Ok(Done::Packed { zone, packed }) => self.packed(zone, packed),
+            Ok(Done::Packed { zone, place, packed }) => self.packed(zone, place, packed),
             Ok(Done::Delivered { zone, begun, delivered }) => self.delivered(zone, begun, delivered),
             Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),
             Err(error) => error!(%error, "a task ended abnormally"),

@@ -1,13 +1,14 @@
 //! What runs beside the loop: a look at the primaries of a zone, the packing of what came, its delivery. Each ends with a
 //! report that the loop acts on, and that says in one line for each event what happened.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
 use secondary53_zone::{Delta, Limits as ZoneLimits, Name, Serial, Snapshot, Zone};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -18,7 +19,8 @@ use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
 use crate::queue::{self, Outgoing, PackError, SendError, Sender};
-use crate::refresh::Standing;
+use crate::reach::{Change, Reach};
+use crate::refresh::{Moment, Standing, Takes};
 use crate::store::{Store, StoreError};
 use crate::transfer::Transferred;
 
@@ -33,6 +35,20 @@ pub struct Turns {
     /// By the addresses of the primaries.
     each: Arc<HashMap<SocketAddr, Arc<Semaphore>>>,
     freed: Arc<Notify>,
+    reach: Arc<Mutex<Reach>>,
+}
+
+/// What a look is for.
+#[derive(Debug)]
+pub struct Errand {
+    /// The zone.
+    pub zone: Arc<config::Zone>,
+    /// What we have of it.
+    pub ours: Option<Serial>,
+    /// Which serials are transferred.
+    pub takes: Takes,
+    /// Where it is stored, if differences may be asked for from there.
+    pub store: Option<Arc<Store>>,
 }
 
 /// A turn, for as long as it is kept.
@@ -86,6 +102,7 @@ impl Turns {
             all: Arc::new(Semaphore::new(config.limits.transfers)),
             each: Arc::new(config.primaries.iter().map(|primary| (primary.server.address, each())).collect()),
             freed: Arc::default(),
+            reach: Arc::default(),
         }
     }
 
@@ -101,12 +118,64 @@ impl Turns {
         Some(Turn { _all: all, primary: Some(primary) })
     }
 
-    /// A turn at this primary, when there is one.
-    pub async fn wait(&self, primary: SocketAddr) -> Option<Turn> {
+    /// The order in which a zone's primaries are asked, and a turn at the first, when there is one.
+    pub async fn wait(&self, zone: &config::Zone, clock: Clock) -> Option<(Vec<SocketAddr>, Turn)> {
         // In this order always: who waits for a primary holds one of all, so who holds a primary waits for nobody.
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        let primary = self.at(primary).await?;
-        Some(Turn { _all: all, primary: Some(primary) })
+        let mut order = self.order(zone, clock.moment());
+        let mut primary = self.at(*order.first()?).await?;
+        // It may be known by then that it cannot be reached.
+        let anew = self.order(zone, clock.moment());
+        if anew.first() != order.first() {
+            drop(primary);
+            order = anew;
+            primary = self.at(*order.first()?).await?;
+        }
+        Some((order, Turn { _all: all, primary: Some(primary) }))
+    }
+
+    /// The primaries of a zone that are asked now, in their order: those that can be reached, or all.
+    pub fn order(&self, zone: &config::Zone, now: Moment) -> Vec<SocketAddr> {
+        self.reach().choose(zone.primaries.iter().map(|primary| primary.server.address), now)
+    }
+
+    /// Whether a primary is passed over now, by zones that have another.
+    pub fn passes_over(&self, primary: SocketAddr, now: Moment) -> bool {
+        self.reach().passes_over(primary, now)
+    }
+
+    /// Another number whenever something else is known of a primary.
+    pub fn changes(&self) -> u64 {
+        self.reach().changes()
+    }
+
+    /// A primary is about to be asked.
+    pub fn ask(&self, primary: SocketAddr, now: Moment) {
+        self.reach().ask(primary, now);
+    }
+
+    /// The primaries that could not be reached.
+    pub fn lost(&self) -> BTreeSet<SocketAddr> {
+        self.reach().lost().collect()
+    }
+
+    fn asked(&self, primary: SocketAddr, begun: Moment, now: Moment, looked: &Result<Look, PrimaryError>) {
+        let change = match looked {
+            Err(error) if error.is_not_reached() => self.reach().not_reached(primary, begun, now),
+            Ok(_) | Err(_) => self.reach().reached(primary),
+        };
+        match change {
+            Change::Lost => {
+                warn!(%primary, "cannot be reached: zones that have another primary ask that one meanwhile");
+            }
+            Change::Back => info!(%primary, "can be reached again"),
+            Change::None => {}
+        }
+    }
+
+    fn reach(&self) -> MutexGuard<'_, Reach> {
+        // What it knows is whole whoever panicked.
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn at(&self, primary: SocketAddr) -> Option<OwnedSemaphorePermit> {
@@ -114,27 +183,32 @@ impl Turns {
     }
 }
 
-/// Asks the primaries of a zone in their order until one has something newer than `ours`. `turn` is one at the first.
+/// Asks the primaries of a zone in this order until one has what is wanted. `turn` is one at the first.
 ///
 /// All are asked where none has: the first may lag behind the others.
 pub async fn look(
-    zone: Arc<config::Zone>,
+    errand: Errand,
     limits: primary::Limits,
-    store: Arc<Store>,
-    ours: Option<Serial>,
+    order: Vec<SocketAddr>,
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
 ) -> Looked {
+    let Errand { zone, ours, takes, store } = errand;
     let config::Zone { name, primaries, strip_dnssec, .. } = &*zone;
     let mut tried = Vec::new();
     let mut best = None;
-    for config::Primary { server, ixfr, .. } in primaries.iter().map(|primary| &**primary) {
+    let asked = order.iter().filter_map(|address| primaries.iter().find(|primary| primary.server.address == *address));
+    for config::Primary { server, ixfr, .. } in asked.map(|primary| &**primary) {
         if turn.primary.is_none() {
             turn.primary = turns.at(server.address).await;
         }
-        let wanted = Wanted { zone: name, ours, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
+        let wanted =
+            Wanted { zone: name, ours, takes, strip_dnssec: *strip_dnssec, stored: store.as_ref().filter(|_| *ixfr) };
+        let begun = clock.moment();
+        turns.ask(server.address, begun);
         let looked = primary::look(wanted, server, limits, clock).await;
+        turns.asked(server.address, begun, clock.moment(), &looked);
         // The next primary has turns of its own.
         turn.primary = None;
         turns.freed.notify_one();
@@ -197,6 +271,13 @@ impl Looked {
     }
 }
 
+/// Notes on the disk that no differences apply to the zone that is stored: the primary has gone back.
+pub async fn no_base(store: Arc<Store>, zone: Name, limits: ZoneLimits) {
+    let noted = spawn_blocking(move || store.no_base(&zone, limits).map_err(|error| error!(%zone, %error))).await;
+    // It was told. While this relay runs, it knows without the disk.
+    drop(noted);
+}
+
 /// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
 ///
 /// What changed since the stored snapshot goes with it, where that is little and a worker would make use of it.
@@ -236,7 +317,17 @@ fn changed(store: &Store, zone: &Zone, limits: ZoneLimits) -> Option<Delta> {
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
 ///
 /// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
-pub async fn deliver(sender: Sender, store: Arc<Store>, queue: Arc<config::Queue>, outgoing: Outgoing) -> Delivered {
+pub async fn deliver(
+    sender: Sender,
+    store: Arc<Store>,
+    limits: ZoneLimits,
+    queue: Arc<config::Queue>,
+    outgoing: Outgoing,
+) -> Delivered {
+    if outgoing.message.meta.approved.contains(&Approval::Rollback) {
+        // Again: what was being sent when it was taken may have been stored since.
+        no_base(Arc::clone(&store), outgoing.message.zone.clone(), limits).await;
+    }
     let result = sender.send(&queue.url, &outgoing.message).await;
     let stored = if result.is_ok() && outgoing.accepted(&queue) {
         let (message, queues) = (Arc::clone(&outgoing.message), outgoing.urls());

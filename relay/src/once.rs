@@ -8,10 +8,11 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::config::{self, Config};
+use crate::control;
 use crate::daemon::{self, Clock, DaemonError, Stored};
-use crate::job::{self, Ending, Turns};
+use crate::job::{self, Ending, Errand, Turns};
 use crate::queue::{Outgoing, Sender};
-use crate::refresh::{Backwards, Cause, Standing};
+use crate::refresh::{Backwards, Cause, Standing, Takes};
 use crate::store::Store;
 
 /// A pass, and what it needs.
@@ -34,6 +35,7 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
         good = false;
     }
     let store = Arc::new(Store::open(&config.state_dir)?);
+    let _locked = control::lock(&config.state_dir)?;
     let sender = Sender::new(&config.queues).await;
     let pass = Pass { turns: Turns::new(&config), config: Arc::new(config), store, sender, clock };
     let mut passes = JoinSet::new();
@@ -48,14 +50,15 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
 impl Pass {
     async fn zone(self, zone: Arc<config::Zone>) -> bool {
         let Self { config, store, sender, turns, clock } = self;
-        let Some(first) = zone.primaries.first() else { return false };
-        let Some(turn) = turns.wait(first.server.address).await else { return false };
+        let Some((order, turn)) = turns.wait(&zone, clock).await else { return false };
         let Stored { soa, owed } = daemon::stored(&store, &zone, &config, clock.unix_ms());
         let ours = soa.map(|soa| soa.serial);
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
         let limits = config.limits.transfer;
-        let looked = job::look(Arc::clone(&zone), limits, Arc::clone(&store), ours, turns, turn, clock).await;
+        let store_of = Some(Arc::clone(&store));
+        let errand = Errand { zone: Arc::clone(&zone), ours, takes: Takes::Newer, store: store_of };
+        let looked = job::look(errand, limits, order, turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {
@@ -69,7 +72,7 @@ impl Pass {
                 info!(zone = %zone.name, %serial, "current");
                 // A queue that was added since gets what the others have.
                 let Some(owed) = owed else { return true };
-                return deliver(clock, sender, store, owed).await;
+                return deliver(&config, clock, sender, store, owed).await;
             }
             (Ending::Nothing, _) => return false,
         };
@@ -85,7 +88,7 @@ impl Pass {
         match job::pack(fetched, reason, meta, zone.overflows(), turn, Arc::clone(&store), limits).await {
             Ok(message) => {
                 let outgoing = Outgoing::to_all(message, &zone.queues);
-                deliver(clock, sender, store, outgoing).await
+                deliver(&config, clock, sender, store, outgoing).await
             }
             Err(error) => {
                 error!(zone = %zone.name, %error, "not sent");
@@ -96,11 +99,12 @@ impl Pass {
 }
 
 /// Sends to all queues that are missing it, side by side. Whether all accepted it, and it is stored.
-async fn deliver(clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
+async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
     let begun = clock.moment();
     let mut sends = JoinSet::new();
     for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
-        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), Arc::clone(queue), outgoing.clone()));
+        let (sender, store, limits) = (sender.clone(), Arc::clone(&store), config.limits.transfer.zone);
+        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), outgoing.clone()));
     }
     let mut good = true;
     for delivered in sends.join_all().await {

@@ -4,6 +4,9 @@
 //! superseded on arrival. So what waits is one message of at most 1 MiB for each zone, however long it takes. A zone of
 //! several queues has an outbox for each, so that one that is down holds up no other.
 //!
+//! Newest is what was taken last from the primaries. That is not always the highest serial: an audit brings the same one
+//! again, and an operator may have accepted an older one.
+//!
 //! A snapshot beyond one message goes to the queue's bucket first, and the message says where it is.
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,20 +23,20 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 use secondary53_aws::Objects;
-use secondary53_zone::message::{MAX_OCTETS, Message, Meta, QUARANTINE_OCTETS, Reason};
-use secondary53_zone::{Name, Serial, Snapshot};
+use secondary53_zone::message::{Approval, MAX_OCTETS, Message, Meta, QUARANTINE_OCTETS, Reason};
+use secondary53_zone::{Name, Snapshot};
 use tokio::sync::Semaphore;
 
 use crate::config;
-use crate::refresh::{Moment, Standing};
+use crate::refresh::Moment;
 
 /// The newest snapshot of one zone, until one of its queues has it.
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: Option<Outgoing>,
     in_flight: bool,
-    /// The serial of what was offered last.
-    newest: Option<Serial>,
+    /// The place in the zone's order of what was offered last.
+    newest: Option<u64>,
     failures: u32,
     due: Moment,
 }
@@ -45,6 +48,7 @@ pub struct Outgoing {
     pub message: Arc<Message>,
     queues: Arc<[Arc<config::Queue>]>,
     missing: Arc<Mutex<Vec<Arc<config::Queue>>>>,
+    place: u64,
 }
 
 /// The clients of all queues.
@@ -116,12 +120,49 @@ pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta, overflows: bool) ->
 impl Outgoing {
     /// A message for a zone of these queues, of which some are missing it.
     pub fn new(message: Message, queues: &Arc<[Arc<config::Queue>]>, missing: Vec<Arc<config::Queue>>) -> Self {
-        Self { message: Arc::new(message), queues: Arc::clone(queues), missing: Arc::new(Mutex::new(missing)) }
+        Self {
+            message: Arc::new(message),
+            queues: Arc::clone(queues),
+            missing: Arc::new(Mutex::new(missing)),
+            place: 0,
+        }
     }
 
     /// A message for a zone of these queues, none of which has it.
     pub fn to_all(message: Message, queues: &Arc<[Arc<config::Queue>]>) -> Self {
         Self::new(message, queues, queues.to_vec())
+    }
+
+    /// Gives it a place in the order of its zone: what is taken from the primaries later has a higher one. Without one it is the
+    /// first.
+    #[must_use]
+    pub fn at(self, place: u64) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Its place in the order of its zone.
+    pub fn place(&self) -> u64 {
+        self.place
+    }
+
+    /// Takes over what must not be lost with a message that this one takes the place of: that it was to be compared in full,
+    /// and that an operator allowed its zone to go back. What goes on from there goes back too.
+    fn instead_of(mut self, other: &Self) -> Self {
+        let rank = |reason: Reason| match reason {
+            Reason::Notify | Reason::Refresh => 0,
+            Reason::Initial | Reason::Audit => 1,
+            Reason::Resend | Reason::Replay => 2,
+        };
+        let (mine, its) = (&self.message, &other.message);
+        let reason = if rank(its.reason) > rank(mine.reason) { its.reason } else { mine.reason };
+        let may_go_back = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
+        let approved = may_go_back(its) && !may_go_back(mine);
+        if approved || reason != mine.reason {
+            let message = Arc::make_mut(&mut self.message);
+            message.reason = reason;
+            message.meta.approved.extend(approved.then_some(Approval::Rollback));
+        }
+        self
     }
 
     /// Whether this queue is missing it.
@@ -163,12 +204,14 @@ impl Outbox {
 
     /// A newer snapshot: it takes the place of what waits. One that is not newer was overtaken on its way here.
     pub fn offer(&mut self, outgoing: Outgoing) {
-        let serial = outgoing.message.serial;
-        if Standing::of(self.newest, serial) != Standing::Newer {
+        if self.newest >= Some(outgoing.place) {
             return;
         }
-        self.newest = Some(serial);
-        self.waiting = Some(outgoing);
+        self.newest = Some(outgoing.place);
+        self.waiting = Some(match self.waiting.take() {
+            Some(other) => outgoing.instead_of(&other),
+            None => outgoing,
+        });
     }
 
     /// When to call [`Outbox::take`]; `None` where nothing waits or a send is under way.
@@ -195,8 +238,11 @@ impl Outbox {
         // Half of it is chance, so that zones that failed together are not tried together.
         self.due = now + wait / 2 + (wait / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX));
         self.failures = self.failures.saturating_add(1);
-        // What came meanwhile is newer.
-        self.waiting.get_or_insert(outgoing);
+        self.waiting = Some(match self.waiting.take() {
+            // What came meanwhile is newer.
+            Some(newer) => newer.instead_of(&outgoing),
+            None => outgoing,
+        });
     }
 }
 
@@ -300,7 +346,7 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use secondary53_zone::{Limits, Rtype, ZoneBuilder};
+    use secondary53_zone::{Limits, Rtype, Serial, ZoneBuilder};
 
     use super::*;
 
@@ -328,6 +374,20 @@ mod tests {
                 overflow_bucket: None,
             });
         [queue("a"), queue("b")].into()
+    }
+
+    /// One for this reason, at this place.
+    fn because(reason: Reason, serial: u8, place: u64) -> Outgoing {
+        let approved = if reason == Reason::Resend { vec![Approval::Rollback] } else { Vec::new() };
+        let mut outgoing = outgoing(serial).at(place);
+        let message = Arc::make_mut(&mut outgoing.message);
+        (message.reason, message.meta.approved) = (reason, approved);
+        outgoing
+    }
+
+    fn waiting(outbox: &Outbox) -> (Serial, Reason, &[Approval]) {
+        let message = &outbox.waiting.as_ref().unwrap().message;
+        (message.serial, message.reason, &message.meta.approved)
     }
 
     fn outgoing(serial: u8) -> Outgoing {
@@ -360,19 +420,52 @@ mod tests {
     fn only_the_newest_waits() {
         let (mut outbox, _) = failed();
         for serial in [2, 3, 2] {
-            outbox.offer(outgoing(serial));
+            outbox.offer(outgoing(serial).at(serial.into()));
         }
         let now = outbox.next().unwrap();
         let sent = outbox.take(now).unwrap();
         assert_eq!(sent.message.serial, Serial(3));
         // What comes during a send goes next, and what failed does not come back.
-        outbox.offer(outgoing(4));
+        outbox.offer(outgoing(4).at(4));
         outbox.ended(now, sent, false, 0);
         let now = outbox.next().unwrap();
         let sent = outbox.take(now).unwrap();
         assert_eq!(sent.message.serial, Serial(4));
         outbox.ended(now, sent, true, 0);
         assert_eq!(outbox.next(), None);
+    }
+
+    #[test]
+    fn what_was_taken_last_is_the_newest_whatever_its_serial() {
+        let mut outbox = Outbox::default();
+        outbox.offer(because(Reason::Notify, 7, 1));
+        outbox.offer(because(Reason::Audit, 7, 3));
+        assert_eq!(waiting(&outbox), (Serial(7), Reason::Audit, &[][..]));
+        // Packed later, for it was the larger one, and taken before.
+        outbox.offer(because(Reason::Notify, 6, 2));
+        assert_eq!(waiting(&outbox), (Serial(7), Reason::Audit, &[][..]));
+        outbox.offer(because(Reason::Resend, 4, 4));
+        assert_eq!(waiting(&outbox), (Serial(4), Reason::Resend, &[Approval::Rollback][..]));
+    }
+
+    #[test]
+    fn what_an_operator_allowed_is_not_lost_with_the_message() {
+        let mut outbox = Outbox::default();
+        outbox.offer(because(Reason::Resend, 4, 1));
+        // Newer than what it goes back to, and the hosted zone may have 9.
+        outbox.offer(because(Reason::Notify, 5, 2));
+        assert_eq!(waiting(&outbox), (Serial(5), Reason::Resend, &[Approval::Rollback][..]));
+        // Nor with one that was under way and failed.
+        let sent = outbox.take(Duration::ZERO).unwrap();
+        outbox.offer(because(Reason::Refresh, 6, 3));
+        assert_eq!(waiting(&outbox), (Serial(6), Reason::Refresh, &[][..]));
+        outbox.ended(Duration::ZERO, sent, false, 0);
+        assert_eq!(waiting(&outbox), (Serial(6), Reason::Resend, &[Approval::Rollback][..]));
+        // Once a queue has it, that is done.
+        let sent = outbox.take(outbox.next().unwrap()).unwrap();
+        outbox.offer(because(Reason::Refresh, 7, 4));
+        outbox.ended(Duration::ZERO, sent, true, 0);
+        assert_eq!(waiting(&outbox), (Serial(7), Reason::Refresh, &[][..]));
     }
 
     #[test]

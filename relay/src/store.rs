@@ -105,6 +105,16 @@ impl Store {
         self.replace(&self.path(zone), snapshot)
     }
 
+    /// Notes that the zone's snapshot is one that no differences apply to any more (RFC 1995): the primary has gone back, and
+    /// what it counts on from there has the serials of before and another content.
+    pub fn no_base(&self, zone: &Name, limits: Limits) -> Result<(), StoreError> {
+        let Some(snapshot) = self.read(zone, limits)?.filter(|snapshot| snapshot.exact().is_some()) else {
+            return Ok(());
+        };
+        let octets = snapshot.with_exact(None).encode().map_err(failed("encode", &self.path(zone)))?;
+        self.replace(&self.path(zone), &octets)
+    }
+
     fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         let new = path.with_extension("new");
         let write = || {
@@ -166,6 +176,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreEr
 
 #[cfg(test)]
 mod tests {
+    use secondary53_zone::snapshot::Exact;
     use secondary53_zone::{Rtype, ZoneBuilder};
 
     use super::*;
@@ -224,6 +235,22 @@ mod tests {
         }
         // Two files each, all of them here.
         assert_eq!(fs::read_dir(directory.path().join("new/state")).unwrap().count(), 2 * names().len());
+    }
+
+    #[test]
+    fn a_snapshot_that_is_no_base_is_still_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let zone = name("example.com");
+        store.no_base(&zone, Limits::default()).unwrap();
+        let exact = snapshot(&zone, 1).with_exact(Some(Exact::default()));
+        store.write(&zone, &exact.encode().unwrap(), &queues(&["a"])).unwrap();
+        for _ in 0..2 {
+            store.no_base(&zone, Limits::default()).unwrap();
+            let stored = store.read(&zone, Limits::default()).unwrap().unwrap();
+            assert_eq!((stored.exact(), stored), (None, snapshot(&zone, 1)));
+        }
+        assert_eq!(store.queues(&zone).unwrap(), queues(&["a"]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod summary;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -149,6 +150,8 @@ pub struct Counts {
     pub transfer_records: u64,
     /// Looks at one primary that failed.
     pub primary_failures: Vec<(SocketAddr, u64)>,
+    /// Primaries that could not be reached when they were last asked.
+    pub primaries_lost: BTreeSet<SocketAddr>,
     /// Zones that could not be put into a message.
     pub pack_failures: u64,
     /// Snapshots that the queues accepted and the disk did not.

@@ -158,17 +158,21 @@ impl Check {
             refresh_max: bound("timers.refresh_max", given.refresh_max, defaults.refresh_max),
             retry_min: bound("timers.retry_min", given.retry_min, defaults.retry_min),
             retry_max: bound("timers.retry_max", given.retry_max, defaults.retry_max),
+            audit: self.audit(given.audit, defaults.audit),
         };
-        let Bounds { refresh_min, refresh_max, retry_min, retry_max } = bounds;
+        let Bounds { refresh_min, refresh_max, retry_min, retry_max, .. } = bounds;
         self.ordered(refresh_at, ("timers.refresh_min", refresh_min), ("timers.refresh_max", refresh_max));
         self.ordered(retry_at, ("timers.retry_min", retry_min), ("timers.retry_max", retry_max));
-        if let Some(audit) = given.audit {
-            let at = audit.span().start;
-            if !self.duration("timers.audit", Some(audit), Duration::ZERO, Duration::ZERO..=366 * DAY).is_zero() {
-                self.fault_at(at, "timers.audit", "not supported yet; leave it out or set it to \"0s\"");
-            }
-        }
         bounds
+    }
+
+    fn audit(&mut self, given: Option<Spanned<String>>, default: Option<Duration>) -> Option<Duration> {
+        let at = given.as_ref().map_or(0, |value| value.span().start);
+        let audit = self.duration("timers.audit", given, default.unwrap_or_default(), Duration::ZERO..=366 * DAY);
+        if !audit.is_zero() && audit < SECOND {
+            self.fault_at(at, "timers.audit", "it is shorter than 1s, and not \"0s\", which is never");
+        }
+        Some(audit).filter(|audit| !audit.is_zero())
     }
 
     fn queues(&mut self, given: Named<file::Queue>) -> Vec<Arc<Queue>> {

@@ -65,9 +65,7 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in ["timers.audit", "catalog"] {
-        assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
-    }
+    assert!(told.lines().any(|line| line.contains("catalog") && line.contains("not supported yet")), "{told}");
     // Nothing but that, and the file with a secret that is nowhere.
     assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("failed to read")), "{told}");
 }
@@ -78,7 +76,6 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     for (place, on, off) in [
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
-        (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
     ] {
         let with = |setting: &str| MINIMAL.replace(place, &format!("{place}\n{setting}"));
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
@@ -148,6 +145,7 @@ fn times_have_units_and_bounds() {
         ("[timers]\nrefresh_min = \"0s\"", "timers.refresh_min: \"0s\" is not within 1s and"),
         ("[timers]\nrefresh_max = \"59s\"", "timers.refresh_max: 59s is less than timers.refresh_min, 1m"),
         ("[timers]\nretry_min = \"2h\"", "timers.retry_max: 1h is less than timers.retry_min, 2h"),
+        ("[timers]\naudit = \"9ms\"", "timers.audit: it is shorter than 1s, and not \"0s\""),
         ("[limits]\ntransfer_idle = \"20m\"", "limits.transfer_total: 10m is less than limits.transfer_idle, 20m"),
         ("[limits]\nrecords_per_zone = 0", "limits.records_per_zone: 0 is not within 1 and"),
     ] {
@@ -155,6 +153,14 @@ fn times_have_units_and_bounds() {
         assert!(problems[0].contains(told), "{problems:?}");
         assert!(problems[0].starts_with("relay.toml:7: "), "{problems:?}");
     }
+}
+
+#[test]
+fn audits_are_daily_unless_they_are_turned_off() {
+    let audit = |given: &str| parse(&MINIMAL.replace("[[zone]]", &format!("{given}\n[[zone]]"))).unwrap().timers.audit;
+    assert_eq!(audit(""), Some(Duration::from_hours(24)));
+    assert_eq!(audit("[timers]\naudit = \"12h\""), Some(Duration::from_hours(12)));
+    assert_eq!(audit("[timers]\naudit = \"0s\""), None);
 }
 
 #[test]

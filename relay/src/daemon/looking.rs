@@ -1,23 +1,25 @@
 //! Looks at primaries: whose turn it is, and what came of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use secondary53_zone::message::{Meta, Reason};
+use secondary53_zone::message::{Approval, Meta, Reason};
 use tracing::{error, info, warn};
 
 use super::{Daemon, Done};
 use crate::config::{self, Config};
-use crate::job::{self, Ending, Looked, Turn, Turns};
+use crate::job::{self, Ending, Errand, Looked, Turn, Turns};
 use crate::notify::ZoneKey;
 use crate::primary::Fetched;
-use crate::refresh::{Cause, Moment, State};
+use crate::refresh::{Cause, Moment, State, Takes};
 
 /// Zones to look at, waiting for a turn at their first primary; a line for each, by its address.
 pub(super) struct Lines {
     turns: Turns,
-    lines: HashMap<SocketAddr, VecDeque<ZoneKey>>,
+    waiting: HashMap<SocketAddr, VecDeque<ZoneKey>>,
+    /// What was known of the primaries when the zones lined up.
+    changes: u64,
 }
 
 /// What made a look, and when.
@@ -31,9 +33,12 @@ pub(super) struct Begun {
 /// The reason that a message carries.
 pub fn reason(accepted_before: bool, cause: Cause) -> Reason {
     match cause {
+        // Asked for each time anew; what a relay begins with is sent once for all relays.
+        Cause::Resend { .. } => Reason::Resend,
         _ if !accepted_before => Reason::Initial,
         Cause::Notify => Reason::Notify,
         Cause::Timer => Reason::Refresh,
+        Cause::Audit => Reason::Audit,
     }
 }
 
@@ -51,7 +56,7 @@ pub fn meta(config: &Config, zone: &config::Zone, fetched: &Fetched, notified_at
 
 impl Lines {
     pub(super) fn new(config: &Config) -> Self {
-        Self { turns: Turns::new(config), lines: HashMap::new() }
+        Self { turns: Turns::new(config), waiting: HashMap::new(), changes: 0 }
     }
 
     /// Waits until a look has given a primary's turn back while it goes on at another.
@@ -59,19 +64,36 @@ impl Lines {
         self.turns.freed().await;
     }
 
-    pub(super) fn push(&mut self, key: ZoneKey, zone: &config::Zone) {
+    /// The primaries that could not be reached.
+    pub(super) fn lost(&self) -> BTreeSet<SocketAddr> {
+        self.turns.lost()
+    }
+
+    /// A zone lines up; a change that a NOTIFY told of does not wait for those that are looked at in case there is one.
+    pub(super) fn push(&mut self, key: ZoneKey, zone: &config::Zone, cause: Cause, now: Moment) {
         // A zone has a primary: the configuration was checked.
-        if let Some(first) = zone.primaries.first() {
-            self.lines.entry(first.server.address).or_default().push_back(key);
+        if let Some(first) = self.turns.order(zone, now).first() {
+            let line = self.waiting.entry(*first).or_default();
+            if cause == Cause::Notify { line.push_front(key) } else { line.push_back(key) }
         }
     }
 
-    /// A zone whose turn it is. It may be gone.
-    fn take(&mut self) -> Option<(ZoneKey, Turn)> {
+    /// The zones that wait for primaries that are passed over, if any is since this was last asked.
+    fn leave_lost(&mut self, now: Moment) -> Vec<ZoneKey> {
+        let changes = self.turns.changes();
+        if std::mem::replace(&mut self.changes, changes) == changes {
+            return Vec::new();
+        }
+        let lost = self.waiting.iter_mut().filter(|(primary, _)| self.turns.passes_over(**primary, now));
+        lost.flat_map(|(_, line)| line.drain(..)).collect()
+    }
+
+    /// A zone whose turn it is, and at which primary. It may be gone.
+    fn take(&mut self) -> Option<(ZoneKey, SocketAddr, Turn)> {
         let turns = &self.turns;
-        self.lines.iter_mut().filter(|(_, line)| !line.is_empty()).find_map(|(address, line)| {
+        self.waiting.iter_mut().filter(|(_, line)| !line.is_empty()).find_map(|(address, line)| {
             let turn = turns.take(*address)?;
-            Some((line.pop_front()?, turn))
+            Some((line.pop_front()?, *address, turn))
         })
     }
 }
@@ -79,17 +101,37 @@ impl Lines {
 impl Daemon {
     /// Begins as many looks as there are turns.
     pub(super) fn take_turns(&mut self, now: Moment) {
-        while let Some((key, turn)) = self.lines.take() {
+        loop {
+            self.line_up_anew(now);
+            let Some((key, first, turn)) = self.lines.take() else { break };
             let Some(tracked) = self.zones.get_mut(key) else { continue };
             let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
+            let mut order = self.lines.turns.order(&tracked.zone, now);
+            // One that stands before it in the order has come back since the zone lined up: it is asked next, if need be.
+            order.retain(|primary| *primary != first);
+            order.insert(0, first);
+            self.lines.turns.ask(first, now);
             let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now };
-            let (zone, limits, store) =
-                (Arc::clone(&tracked.zone), self.config.limits.transfer, Arc::clone(&self.store));
-            let (ours, turns, clock) = (tracked.refresh.serial(), self.lines.turns.clone(), self.clock);
+            let errand = Errand {
+                zone: Arc::clone(&tracked.zone),
+                ours: tracked.refresh.serial(),
+                takes: cause.takes(),
+                store: tracked.unstored.is_none().then(|| Arc::clone(&self.store)),
+            };
+            let (limits, turns, clock) = (self.config.limits.transfer, self.lines.turns.clone(), self.clock);
             self.looks.spawn(async move {
-                let looked = job::look(zone, limits, store, ours, turns, turn, clock).await;
+                let looked = job::look(errand, limits, order, turns, turn, clock).await;
                 Done::Looked { zone: key, begun, looked }
             });
+        }
+    }
+
+    /// Zones that wait for a primary that is passed over by now, and have another, go there.
+    fn line_up_anew(&mut self, now: Moment) {
+        for key in self.lines.leave_lost(now) {
+            let Some(tracked) = self.zones.get_mut(key) else { continue };
+            let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
+            self.lines.push(key, &tracked.zone, cause, now);
         }
     }
 
@@ -120,10 +162,25 @@ impl Daemon {
                 tracked.seen.went_backwards(backwards.theirs, backwards.to_string());
             }
             (Ok(()), Ending::Fetched(fetched)) => {
+                tracked.taken += 1;
+                let place = tracked.taken;
+                if begun.cause.takes() != Takes::Newer {
+                    tracked.unstored = Some(place);
+                }
                 let reason = reason(tracked.accepted, begun.cause);
-                let meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
-                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn);
-                self.looks.spawn(async move { Done::Packed { zone: key, packed: pack.await } });
+                let mut meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
+                let rollback = begun.cause == Cause::Resend { rollback: true };
+                meta.approved.extend(rollback.then_some(Approval::Rollback));
+                let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
+                let no_base =
+                    rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
+                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, store, limits);
+                self.looks.spawn(async move {
+                    if let Some(no_base) = no_base {
+                        no_base.await;
+                    }
+                    Done::Packed { zone: key, place, packed: pack.await }
+                });
             }
             (Ok(()), Ending::NotNewer(serial)) => {
                 info!(zone = %name, %serial, "current");

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use secondary53_zone::message::{Meta, Reason};
-use secondary53_zone::{Snapshot, Soa};
+use secondary53_zone::{Name, Snapshot, Soa};
 use slotmap::SlotMap;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 use crate::confirm::Confirm;
 use crate::notify::{Source, Sources, ZoneKey};
 use crate::queue::{self, Outbox, Outgoing};
-use crate::refresh::{Moment, Refresh};
+use crate::refresh::{Moment, Pace, Refresh};
 use crate::store::{Store, StoreError};
 use crate::view::Seen;
 
@@ -27,6 +27,7 @@ pub(super) struct Registry {
     timers: BTreeSet<(Moment, ZoneKey)>,
     /// Shown to the sockets as it is at each moment. It is also where a zone is found by its name.
     sources: watch::Sender<Sources>,
+    pace: Pace,
 }
 
 /// A zone, as the loop keeps it.
@@ -37,6 +38,11 @@ pub(super) struct Tracked {
     pub(super) outboxes: Box<[(Arc<config::Queue>, Outbox)]>,
     /// Whether all its queues have accepted a snapshot before, in this run or an earlier one.
     pub(super) accepted: bool,
+    /// How often it was taken from a primary: the place of what was taken last in the order of what is sent.
+    pub(super) taken: u64,
+    /// The place of what was last taken in whole whatever its serial, until that is stored. What is stored before that may
+    /// have the serial of another content, and is no base for differences.
+    pub(super) unstored: Option<u64>,
     /// The first NOTIFY that no look has answered yet.
     pub(super) notified_ms: Option<u64>,
     /// The time of its entry in the timer queue.
@@ -48,6 +54,11 @@ pub(super) struct Tracked {
 }
 
 impl Registry {
+    /// When a zone that is to be added may be looked at first.
+    pub(super) fn first_look(&mut self, now: Moment) -> Moment {
+        self.pace.first(now)
+    }
+
     /// Adds a zone, of whose name there is none. It is due when it says.
     pub(super) fn insert(&mut self, tracked: Tracked) -> ZoneKey {
         let zone = Arc::clone(&tracked.zone);
@@ -63,6 +74,15 @@ impl Registry {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Tracked> {
         self.zones.values()
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = ZoneKey> {
+        self.zones.keys()
+    }
+
+    /// The key of the zone of this name, if it is here.
+    pub(super) fn find(&self, name: &Name) -> Option<ZoneKey> {
+        self.sources.borrow().find(name)
     }
 
     /// What the sockets need.
@@ -104,17 +124,25 @@ impl Registry {
 }
 
 impl Tracked {
-    /// A zone at its start, with what is stored of it.
-    pub(super) fn new(zone: Arc<config::Zone>, config: &Config, store: &Store, now: Moment, now_ms: u64) -> Self {
+    /// A zone at its start, with what is stored of it; `first` is when it is looked at.
+    pub(super) fn new(
+        zone: Arc<config::Zone>,
+        config: &Config,
+        store: &Store,
+        [now, first]: [Moment; 2],
+        now_ms: u64,
+    ) -> Self {
         let Stored { soa, owed } = stored(store, &zone, config, now_ms);
         let outbox = |queue: &Arc<config::Queue>| {
             let owed = owed.as_ref().filter(|owed| owed.is_missing(queue));
             (Arc::clone(queue), owed.cloned().map_or_else(Outbox::default, Outbox::with))
         };
         Self {
-            refresh: Refresh::new(config.timers, soa.as_ref(), now),
+            refresh: Refresh::new(config.timers, soa.as_ref(), now, first, rand::random()),
             outboxes: zone.queues.iter().map(outbox).collect(),
             accepted: soa.is_some() && owed.is_none(),
+            taken: 0,
+            unstored: None,
             notified_ms: None,
             armed: None,
             confirm: Confirm::default(),

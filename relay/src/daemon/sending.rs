@@ -13,12 +13,12 @@ use crate::refresh::Moment;
 
 impl Daemon {
     /// What came of a look is a message, or does not fit one.
-    pub(super) fn packed(&mut self, key: ZoneKey, packed: Result<Message, PackError>) {
+    pub(super) fn packed(&mut self, key: ZoneKey, place: u64, packed: Result<Message, PackError>) {
         self.counts.pack_failures += u64::from(packed.is_err());
         let Some(tracked) = self.zones.get_mut(key) else { return };
         match packed {
             Ok(message) => {
-                let outgoing = Outgoing::to_all(message, &tracked.zone.queues);
+                let outgoing = Outgoing::to_all(message, &tracked.zone.queues).at(place);
                 for (_, outbox) in &mut tracked.outboxes {
                     outbox.offer(outgoing.clone());
                 }
@@ -34,11 +34,12 @@ impl Daemon {
     /// Begins the sends that are due.
     pub(super) fn send(&mut self, key: ZoneKey, now: Moment) {
         let Some(tracked) = self.zones.get_mut(key) else { return };
+        let limits = self.config.limits.transfer.zone;
         for (queue, outbox) in &mut tracked.outboxes {
             let Some(outgoing) = outbox.take(now) else { continue };
             let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), Arc::clone(queue));
             self.sends.spawn(async move {
-                let delivered = job::deliver(sender, store, queue, outgoing).await;
+                let delivered = job::deliver(sender, store, limits, queue, outgoing).await;
                 Done::Delivered { zone: key, begun: now, delivered }
             });
         }
@@ -51,6 +52,9 @@ impl Daemon {
         self.count_delivered(key, &delivered);
         let Some(tracked) = self.zones.get_mut(key) else { return };
         tracked.accepted |= delivered.by_all();
+        if delivered.by_all() && delivered.is_good() {
+            tracked.unstored.take_if(|place| *place <= delivered.outgoing.place());
+        }
         let accepted = delivered.accepted();
         let mut outboxes = tracked.outboxes.iter_mut();
         if let Some((_, outbox)) = outboxes.find(|(queue, _)| queue.url == delivered.queue.url) {

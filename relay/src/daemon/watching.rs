@@ -1,5 +1,6 @@
 //! What is to be seen of the loop: what happens is noted, and shown to whoever asks.
 
+use secondary53_zone::message::Approval;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -41,7 +42,11 @@ impl Daemon {
             relay: self.config.relay_id.clone().unwrap_or_default(),
             started_at: self.started_at,
             now,
-            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
+            counts: Counts {
+                notifies_refused: self.refusals.total(),
+                primaries_lost: self.lines.lost(),
+                ..self.counts.clone()
+            },
             queues: self.queues.iter().map(|(_, seen)| seen.clone()).collect(),
             zones,
         }
@@ -67,7 +72,8 @@ impl Daemon {
             tracked.seen.sent(message.serial, now, confirms);
             if confirms {
                 let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
-                tracked.confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
+                let rollback = message.meta.approved.contains(&Approval::Rollback);
+                tracked.confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms, rollback });
             }
             let notified_at = message.meta.notified_at_ms.map(Time);
             self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));

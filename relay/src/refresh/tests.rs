@@ -2,8 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BOUNDS: Bounds =
-    Bounds { refresh_min: secs(60), refresh_max: secs(86_400), retry_min: secs(30), retry_max: secs(3_600) };
+const BOUNDS: Bounds = Bounds {
+    refresh_min: secs(60),
+    refresh_max: secs(86_400),
+    retry_min: secs(30),
+    retry_max: secs(3_600),
+    audit: None,
+};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -16,7 +21,7 @@ fn soa(serial: u32, refresh: u32, retry: u32, expire: u32) -> Soa {
 
 /// A zone whose first transfer ended at 0.
 fn fresh(soa: &Soa) -> Refresh {
-    let mut zone = Refresh::new(BOUNDS, None, secs(0));
+    let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
     assert_eq!(zone.woken(secs(0)), Woken::Look(Cause::Timer));
     zone.transferred(secs(0), soa, 0).unwrap();
     zone
@@ -66,7 +71,7 @@ fn a_failed_look_is_retried_until_the_zone_expires_and_after() {
 
 #[test]
 fn without_a_soa_the_retries_grow_to_the_longest() {
-    let mut zone = Refresh::new(BOUNDS, None, secs(0));
+    let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
     let mut now = secs(0);
     let mut waits = Vec::new();
     for _ in 0..10 {
@@ -188,7 +193,7 @@ fn the_soa_is_kept_within_bounds() {
 
 #[test]
 fn chance_takes_up_to_a_tenth_off() {
-    let mut zone = Refresh::new(BOUNDS, Some(&soa(1, 3600, 600, 604_800)), secs(0));
+    let mut zone = Refresh::new(BOUNDS, Some(&soa(1, 3600, 600, 604_800)), secs(0), secs(0), 0);
     zone.woken(secs(0));
     zone.answered(secs(0), Serial(1), u32::MAX).unwrap();
     assert_eq!(zone.next(), Some(secs(3240)));
@@ -196,7 +201,7 @@ fn chance_takes_up_to_a_tenth_off() {
 
 #[test]
 fn a_stored_zone_is_looked_at_at_once_and_not_fetched_again() {
-    let mut zone = Refresh::new(BOUNDS, Some(&soa(7, 3600, 600, 604_800)), secs(100));
+    let mut zone = Refresh::new(BOUNDS, Some(&soa(7, 3600, 600, 604_800)), secs(100), secs(100), 0);
     assert_eq!(zone.serial(), Some(Serial(7)));
     assert_eq!(zone.woken(secs(100)), Woken::Look(Cause::Timer));
     assert_eq!(Standing::of(zone.serial(), Serial(7)), Standing::Same);
@@ -235,7 +240,7 @@ proptest! {
         chance in any::<u32>(),
     ) {
         let [refresh, retry, expire] = timers;
-        let mut zone = Refresh::new(BOUNDS, None, secs(0));
+        let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
         let mut now = secs(0);
         for step in steps {
             let before = zone.serial();
@@ -269,3 +274,6 @@ proptest! {
         }
     }
 }
+
+mod rules;
+mod simulation;

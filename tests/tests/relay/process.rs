@@ -95,6 +95,12 @@ impl Place {
         self.directory.path().join("state")
     }
 
+    /// How many snapshots are stored.
+    pub fn snapshots(&self) -> usize {
+        let names = std::fs::read_dir(self.state()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(".snapshot")).count()
+    }
+
     pub async fn run(&self) -> Relay {
         self.run_in(&[]).await
     }
@@ -198,6 +204,11 @@ impl Relay {
     pub async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
+    }
+
+    /// SIGKILL, and it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// How it ended.
