@@ -81,6 +81,19 @@ impl Chain {
             ("RUST_LOG", "info".to_owned()),
         ]);
         ministack.worker("secondary53-worker", &bootstrap, &environment, &queues).await?;
+        Self::before(layout, ministack, queues, route53).await
+    }
+
+    /// Starts the relay in front of a worker that is there.
+    ///
+    /// # Errors
+    /// As [`relay::start`].
+    pub async fn before(
+        layout: Layout,
+        ministack: Ministack,
+        queues: QueuePair,
+        route53: strict::Server,
+    ) -> Result<Self, StackError> {
         let relay = relay::start(&layout, &ministack, &queues).await?;
         Ok(Self { relay, ministack, queues, route53, layout })
     }

@@ -99,16 +99,25 @@ impl Ministack {
     /// # Errors
     /// [`StackError::Missing`] without `.local/venv`; it ends, or does not answer.
     pub async fn start(dir: &Path, address: SocketAddr) -> Result<Self, StackError> {
+        Self::start_with(dir, address, &[]).await
+    }
+
+    /// The same, with variables that every function gets beside its own.
+    ///
+    /// # Errors
+    /// As [`Ministack::start`].
+    pub async fn start_with(dir: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Result<Self, StackError> {
         let mut command = Command::new(programs::in_venv("ministack")?);
         command
             .current_dir(dir)
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "sqs,s3,lambda,sts,iam,logs")
+            .env("SERVICES", "sqs,s3,lambda,sts,iam,logs,cloudformation,monitoring")
             .env("MINISTACK_REGION", REGION)
             // It unpacks functions there, by port: two runs must not meet.
             .env("TMPDIR", dir)
-            .env("PYTHONUNBUFFERED", "1");
+            .env("PYTHONUNBUFFERED", "1")
+            .envs(environment.iter().copied());
         let process = Process::start("ministack", &command, dir)?;
         process.listens(address).await?;
 
@@ -142,6 +151,16 @@ impl Ministack {
         let main = self.queue(&format!("{name}.fifo"), &attributes).await?;
         let arn = self.queue_arn(&main).await?;
         Ok(QueuePair { main, dead_letter, arn })
+    }
+
+    /// Two queues that a template made.
+    ///
+    /// # Errors
+    /// One of them is not there.
+    pub async fn made_pair(&self, main: &str, dead_letter: &str) -> Result<QueuePair, StackError> {
+        let arn = self.queue_arn(main).await?;
+        self.queue_arn(dead_letter).await?;
+        Ok(QueuePair { main: main.to_owned(), dead_letter: dead_letter.to_owned(), arn })
     }
 
     /// Deploys `bootstrap` as the function `name` and maps `queues` to it.
@@ -220,6 +239,14 @@ impl Ministack {
         let listed = String::from_utf8_lossy(&listed);
         let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
         Ok(keys.map(|(key, _)| key.to_owned()).collect())
+    }
+
+    /// A function's configuration, as `GetFunctionConfiguration` gives it.
+    ///
+    /// # Errors
+    /// There is no such function.
+    pub async fn configuration(&self, name: &str) -> Result<Value, StackError> {
+        self.lambda(Method::GET, &format!("/2015-03-31/functions/{name}/configuration"), None).await
     }
 
     /// Sends a message as anybody with the permission could: the body and the attributes need not make sense.

@@ -42,12 +42,20 @@ pub fn installed(program: &str) -> Result<PathBuf, StackError> {
 /// # Errors
 /// [`StackError::Missing`].
 pub fn in_venv(program: &str) -> Result<PathBuf, StackError> {
-    let path = workspace().join(".local/venv/bin").join(program);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(StackError::Missing { program: program.to_owned(), remedy: "run tests/setup" })
-    }
+    in_environment(".local/venv", program, "run tests/setup")
+}
+
+/// A program of `.local/tools`: what deploys and packs.
+///
+/// # Errors
+/// [`StackError::Missing`].
+pub fn in_tools(program: &str) -> Result<PathBuf, StackError> {
+    in_environment(".local/tools", program, "run tests/setup --tools")
+}
+
+fn in_environment(environment: &str, program: &str, remedy: &'static str) -> Result<PathBuf, StackError> {
+    let path = workspace().join(environment).join("bin").join(program);
+    if path.is_file() { Ok(path) } else { Err(StackError::Missing { program: program.to_owned(), remedy }) }
 }
 
 /// The root of the source tree.

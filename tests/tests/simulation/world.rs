@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_route53::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
 use lambda_runtime::{Context, LambdaEvent};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use secondary53_aws::Objects;
 use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::Worker;
 use secondary53_lambda::overflow::Overflow;
@@ -275,7 +277,7 @@ impl Shared {
                 &aws_sdk_route53::Client::from_conf(route53.build()),
                 Turns::new(Pace::of(WORKERS), clock),
             ),
-            overflow: Overflow::new(objects("http://s3.invalid"), Vec::new()),
+            overflow: Overflow::new(no_objects(), Vec::new()),
             quarantine: Quarantine::new(sqs.clone(), Some(DEAD.to_owned())),
             queue: Queue::new(sqs, Some(MAIN.to_owned())),
             limits: Limits::default(),
@@ -350,6 +352,16 @@ async fn dying<T>(future: impl Future<Output = T>, mut polls: usize) -> Option<T
         if polls == 0 && polled.is_pending() { Poll::Ready(None) } else { polled }
     })
     .await
+}
+
+/// No zone here is so large that it would be looked for.
+fn no_objects() -> Objects {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url("http://s3.invalid")
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()));
+    Objects::new(&config.build())
 }
 
 fn message(name: &str, serial: u32, contents: &Contents, reason: Reason, now_ms: u64) -> Message {
