@@ -186,7 +186,7 @@ fn queues_are_fifo_and_have_a_region() {
 #[test]
 fn an_overflow_bucket_is_one_that_s3_may_have() {
     let bucket = |name: &str| MINIMAL.replace("[queue.main]", &format!("[queue.main]\noverflow_bucket = \"{name}\""));
-    let given = |name: &str| parse(&bucket(name)).unwrap().queues.remove(0).overflow_bucket;
+    let given = |name: &str| parse(&bucket(name)).unwrap().queues.remove(0).overflow_bucket.clone();
     assert_eq!(given(""), None);
     for name in ["abc", "zones.example-1", &"a".repeat(63)] {
         assert_eq!(given(name).as_deref(), Some(name));

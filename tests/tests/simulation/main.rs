@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use secondary53_zone::message::Reason;
+use tokio::task::{LocalSet, spawn_local};
 use world::{Shared, work};
 
 /// For so long things go wrong.
@@ -27,7 +28,7 @@ const CALM: Duration = Duration::from_hours(12);
 
 async fn live_through(seed: u64) -> Vec<String> {
     let shared = Shared::new(seed);
-    let workers = [tokio::spawn(work(Arc::clone(&shared))), tokio::spawn(work(Arc::clone(&shared)))];
+    let workers = [spawn_local(work(Arc::clone(&shared))), spawn_local(work(Arc::clone(&shared)))];
     let zones = shared.zones.lock().unwrap().len();
     let end = shared.now() + STORM;
     while shared.now() < end {
@@ -77,7 +78,7 @@ async fn live_through(seed: u64) -> Vec<String> {
 
 fn run(seed: u64) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    runtime.block_on(live_through(seed))
+    LocalSet::new().block_on(&runtime, live_through(seed))
 }
 
 fn variable(name: &str) -> Option<u64> {

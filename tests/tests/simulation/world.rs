@@ -27,9 +27,10 @@ use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{CHANGES, Clock, Config, REQUESTS, Server, ZoneSpec, ZoneView};
 use secondary53_tests::zones::{Contents, contents, zone_of, zone_text};
+use secondary53_zone::delta::Delta;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
-use secondary53_zone::zone::Limits;
+use secondary53_zone::zone::{self, Limits};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
@@ -61,6 +62,8 @@ pub struct Zone {
     pub id: String,
     pub versions: BTreeMap<u32, Contents>,
     pub newest: u32,
+    /// What the relay sent last.
+    sent: Option<zone::Zone>,
     /// Of the hosted zone.
     serial: u32,
     /// Somebody has changed the hosted zone since it was last seen to be what its serial says.
@@ -111,6 +114,7 @@ impl Shared {
             // Far apart on the circle, and about to wrap.
             newest: [1, 2, 3_000_000_000, u32::MAX - 2][random.random_range(0..4_usize)],
             serial: view.serial,
+            sent: None,
             edited: false,
         };
         let zones: Vec<_> = route53.zones().into_iter().map(zone).collect();
@@ -223,11 +227,14 @@ impl Shared {
     /// The relay sends what the primary has, once or twice.
     pub fn send(&self, index: usize, reason: Reason) {
         let message = {
-            let zones = self.zones.lock().unwrap();
-            let Zone { name, versions, newest, .. } = &zones[index];
+            let mut zones = self.zones.lock().unwrap();
+            let Zone { name, versions, newest, sent, .. } = &mut zones[index];
             let Some(contents) = versions.get(newest) else { return };
             let now_ms = u64::try_from(self.now().as_millis()).unwrap();
-            message(name, *newest, contents, reason, now_ms)
+            let next = zone_at(name, *newest, contents);
+            let message = message(&next, sent.as_ref(), reason, now_ms);
+            *sent = Some(next);
+            message
         };
         let times = self.random(|random| random.random_range(1..3));
         let (now, request) = (self.now(), request(&message));
@@ -364,10 +371,13 @@ fn no_objects() -> Objects {
     Objects::new(&config.build())
 }
 
-fn message(name: &str, serial: u32, contents: &Contents, reason: Reason, now_ms: u64) -> Message {
+fn zone_at(name: &str, serial: u32, contents: &Contents) -> zone::Zone {
     let text = format!("$TTL 300\n@ 3600 SOA ns1 host {serial} 3600 600 1209600 300\n@ NS ns1\n");
-    let file = ZoneFile::parse_in(name, &(text + &zone_text(contents))).unwrap();
-    let zone = zone_of(&file).unwrap();
+    zone_of(&ZoneFile::parse_in(name, &(text + &zone_text(contents))).unwrap()).unwrap()
+}
+
+/// With what has changed since what was sent before, where there is such a thing and the reason is one that makes use of it.
+fn message(zone: &zone::Zone, before: Option<&zone::Zone>, reason: Reason, now_ms: u64) -> Message {
     let meta = Meta {
         records: zone.record_count(),
         relay: "simulated".into(),
@@ -375,18 +385,20 @@ fn message(name: &str, serial: u32, contents: &Contents, reason: Reason, now_ms:
         notified_at_ms: Some(now_ms),
         ..Meta::default()
     };
-    Message::new(&Snapshot::new(zone), reason, meta).unwrap()
+    let base = before.filter(|_| reason.trusts_serial());
+    let delta = base.and_then(|base| Delta::between(&Snapshot::new(base.clone()), zone, usize::MAX));
+    Message::new(&Snapshot::new(zone.clone()).with_delta(delta), reason, meta).unwrap()
 }
 
 fn request(message: &Message) -> Value {
     let attributes: Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), json!({"DataType": "String", "StringValue": text})))
+        .map(|it| (it.name.to_owned(), json!({"DataType": it.data_type, "StringValue": it.value})))
         .collect();
     json!({
         "QueueUrl": MAIN,
-        "MessageBody": message.body,
+        "MessageBody": message.body.as_text(),
         "MessageGroupId": message.group_id(),
         "MessageDeduplicationId": message.deduplication_id(),
         "MessageAttributes": attributes,
