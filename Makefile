@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .local/venv/bin
 
-.PHONY: help demo test lint check build release size bench latency fuzz setup clean
+.PHONY: help demo test lint check build release size bench latency flood fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian
 	cargo build --workspace
 	target/debug/latency
+
+flood: ## strangers send the relay 50,000 datagrams a second for half a minute: is its primary heard?
+	cargo build -q --profile bench -p secondary53-relay
+	cargo run -q --profile bench -p secondary53-tests --example flood
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

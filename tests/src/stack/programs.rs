@@ -15,7 +15,11 @@ pub fn built(name: &str) -> Result<PathBuf, StackError> {
     let running = std::env::current_exe().map_err(StackError::io("find the running executable"))?;
     let beside = running.parent().unwrap_or(Path::new("."));
     // A test runs from target/debug/deps.
-    let profile = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
+    let profile = if beside.ends_with("deps") || beside.ends_with("examples") {
+        beside.parent().unwrap_or(beside)
+    } else {
+        beside
+    };
     let path = profile.join(name);
     if path.is_file() { Ok(path) } else { Err(StackError::NotBuilt(path)) }
 }
