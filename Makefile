@@ -9,7 +9,7 @@ STACK := secondary53
 ARCH := x86_64
 PARAMETERS :=
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench latency fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench latency flood fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian
 	cargo build --workspace
 	target/debug/latency
+
+flood: ## strangers send the relay 50,000 datagrams a second for half a minute: is its primary heard?
+	cargo build -q --profile bench -p secondary53-relay
+	cargo run -q --profile bench -p secondary53-tests --example flood
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

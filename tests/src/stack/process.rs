@@ -114,6 +114,19 @@ impl Process {
         .map_err(|error| self.with_log(error))
     }
 
+    /// The number of the program itself.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn id(&self) -> Result<u32, StackError> {
+        let leash = self.leash.id();
+        let path = format!("/proc/{leash}/task/{leash}/children");
+        let children = std::fs::read_to_string(&path).map_err(StackError::io(format!("read {path}")))?;
+        // The leash starts it before anything else.
+        let first = children.split_whitespace().next().and_then(|id| id.parse().ok());
+        first.ok_or_else(|| self.ended_early("nothing left of it"))
+    }
+
     /// Whether it has ended by itself, and how.
     ///
     /// # Errors

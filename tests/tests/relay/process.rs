@@ -200,9 +200,14 @@ impl Relay {
         self.signal("TERM").await;
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// A signal, by its name without SIG.
     pub async fn signal(&self, signal: &str) {
-        let id = self.child.id().unwrap().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
     }
 
