@@ -11,8 +11,10 @@
 mod confirming;
 mod looking;
 mod registry;
+mod reloading;
 mod resending;
 mod sending;
+mod settling;
 mod watching;
 
 use std::io;
@@ -32,6 +34,7 @@ use self::looking::{Begun, Lines};
 pub use self::looking::{meta, reason};
 use self::registry::{Registry, Tracked};
 pub(crate) use self::registry::{Stored, stored};
+pub use self::reloading::Read;
 use crate::config::{self, Config};
 use crate::control::{self, ControlError};
 use crate::job::{Delivered, Looked};
@@ -109,8 +112,8 @@ impl Clock {
     }
 }
 
-/// Runs until it is told to stop.
-pub async fn run(config: Config) -> Result<(), DaemonError> {
+/// Runs until it is told to stop; told to reload, it reads its configuration with `read`.
+pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     let signals = |kind| signal(kind).map_err(DaemonError::Signals);
     let mut stop = [signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?];
     let mut reload = signals(SignalKind::hangup())?;
@@ -141,7 +144,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => warn!("reloading is not supported yet: restart the relay to read its configuration"),
+            _ = reload.recv() => daemon.reload(&read).await,
         }
     }
     info!("stopping");

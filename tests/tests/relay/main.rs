@@ -11,6 +11,7 @@ mod page;
 mod process;
 mod queues;
 mod reach;
+mod reload;
 mod signed;
 mod sqs;
 mod tls;

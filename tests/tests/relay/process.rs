@@ -181,8 +181,22 @@ impl Relay {
 
     /// SIGTERM.
     pub async fn terminate(&self) {
+        self.signal("-TERM").await;
+    }
+
+    /// SIGHUP, and the end of what it leads to.
+    pub async fn reload(&self, ends: &str) {
+        let before = self.log().matches(ends).count();
+        self.signal("-HUP").await;
+        let mut log = self.log.clone();
+        let ended = |log: &Vec<String>| log.iter().filter(|line| line.contains(ends)).count() > before;
+        let found = timeout(PATIENCE, log.wait_for(ended)).await;
+        assert!(found.is_ok(), "no {ends:?} in\n{}", self.log());
+    }
+
+    async fn signal(&self, signal: &str) {
         let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
     }
 
     /// SIGKILL, and it is gone.
