@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use secondary53_zone::Name;
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::control::{self, Answer, Refused, Resend};
 use crate::daemon::{self, Clock};
 use crate::http::Listing;
@@ -92,7 +93,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let runs = matches!(arguments.command, Command::Run { .. });
     log::start(arguments.log_format, runs, arguments.debug);
     let ended = match arguments.command {
-        Command::Run { file } => load(&file).and_then(|config| wait_for(daemon::run(config)).map(|()| true)),
+        Command::Run { file } => load(&file).and_then(|config| {
+            let read = move || read(&file);
+            wait_for(daemon::run(config, Arc::new(read))).map(|()| true)
+        }),
         Command::Once { file, zones } => {
             load(&file).and_then(|config| wait_for(once::once(config, &zones, Clock::start())))
         }
@@ -158,7 +162,11 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn load(file: &File) -> Result<Config, String> {
-    let mut config = Config::load(&file.config).map_err(|error| error.to_string())?;
+    read(file).map_err(|error| error.to_string())
+}
+
+fn read(file: &File) -> Result<Config, ConfigError> {
+    let mut config = Config::load(&file.config)?;
     config.relay_id = config.relay_id.or_else(host_name);
     Ok(config)
 }

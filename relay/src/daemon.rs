@@ -11,8 +11,10 @@
 mod confirming;
 mod looking;
 mod registry;
+mod reloading;
 mod resending;
 mod sending;
+mod settling;
 mod watching;
 
 use std::io;
@@ -32,6 +34,7 @@ use self::looking::{Begun, Lines};
 pub use self::looking::{meta, reason};
 use self::registry::{Registry, Tracked};
 pub(crate) use self::registry::{Stored, stored};
+pub use self::reloading::Read;
 use crate::config::{self, Config};
 use crate::control::{self, ControlError};
 use crate::job::{Delivered, Looked};
@@ -110,8 +113,8 @@ impl Clock {
     }
 }
 
-/// Runs until it is told to stop.
-pub async fn run(config: Config) -> Result<(), DaemonError> {
+/// Runs until it is told to stop; told to reload, it reads its configuration with `read`.
+pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     let signals = |kind| signal(kind).map_err(DaemonError::Signals);
     let mut stop = [signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?];
     let mut reload = signals(SignalKind::hangup())?;
@@ -146,7 +149,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
             _ = interrupt.recv() => break,
             _ = reload.recv() => {
                 service.reloading();
-                warn!("reloading is not supported yet: restart the relay to read its configuration");
+                daemon.reload(&read).await;
             }
         }
     }

@@ -106,6 +106,31 @@ impl Turns {
         }
     }
 
+    /// Those of another configuration. A primary that stays keeps its turns, unless there are more or fewer of them now: then
+    /// what is under way counts no more.
+    #[must_use]
+    pub fn taken_over(&self, old: &config::Limits, config: &Config) -> Self {
+        let new = Self::new(config);
+        let primaries: BTreeSet<_> = new.each.keys().copied().collect();
+        self.reach().keep(&primaries);
+        let each = |(address, turns): (&SocketAddr, &Arc<Semaphore>)| {
+            let same = old.transfers_per_primary == config.limits.transfers_per_primary;
+            let kept = self.each.get(address).filter(|_| same).unwrap_or(turns);
+            (*address, Arc::clone(kept))
+        };
+        Self {
+            all: Arc::clone(if old.transfers == config.limits.transfers { &self.all } else { &new.all }),
+            each: Arc::new(new.each.iter().map(each).collect()),
+            freed: Arc::clone(&self.freed),
+            reach: Arc::clone(&self.reach),
+        }
+    }
+
+    /// Whether there are turns at this primary.
+    pub fn know(&self, primary: SocketAddr) -> bool {
+        self.each.contains_key(&primary)
+    }
+
     /// Waits until a look has given a primary's turn back while it goes on at another.
     pub async fn freed(&self) {
         self.freed.notified().await;
@@ -330,7 +355,7 @@ pub async fn deliver(
     }
     let result = sender.send(&queue.url, &outgoing.message).await;
     let stored = if result.is_ok() && outgoing.accepted(&queue) {
-        let (message, queues) = (Arc::clone(&outgoing.message), outgoing.urls());
+        let (message, queues) = (Arc::clone(&outgoing.message), outgoing.targets());
         // The body is what the queues have, or their buckets, so it is what is kept.
         let write = move || {
             let octets = message.octets_of_snapshot().map_err(io::Error::other);

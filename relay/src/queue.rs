@@ -35,6 +35,8 @@ use crate::refresh::Moment;
 pub struct Outbox {
     waiting: Option<Outgoing>,
     in_flight: bool,
+    /// What is in flight, if it is to come back where it fails.
+    sent: Option<Outgoing>,
     /// The place in the zone's order of what was offered last.
     newest: Option<u64>,
     failures: u32,
@@ -183,9 +185,42 @@ impl Outgoing {
         &self.queues
     }
 
-    /// Their URLs.
-    pub fn urls(&self) -> BTreeSet<String> {
-        self.queues.iter().map(|queue| queue.url.clone()).collect()
+    /// What these queues are sent it as, each of them in a line of text: a zone that goes to another hosted zone than before is
+    /// something that a queue has not had.
+    pub fn targets(&self) -> BTreeSet<String> {
+        let id = self.message.meta.hosted_zone_id.as_deref();
+        self.queues.iter().map(|queue| target(queue, id)).collect()
+    }
+
+    /// The same news for a zone that has other queues by now, or another hosted zone: for those that are missing it, and
+    /// those that are new.
+    #[must_use]
+    pub fn readdressed(&self, zone: &config::Zone) -> Self {
+        let mut message = Arc::clone(&self.message);
+        let moved = message.meta.hosted_zone_id != zone.hosted_zone_id;
+        if moved {
+            let message = Arc::make_mut(&mut message);
+            message.meta.hosted_zone_id.clone_from(&zone.hosted_zone_id);
+            if message.reason.trusts_serial() {
+                message.reason = Reason::Initial;
+            }
+        }
+        let had = |queue: &config::Queue| !moved && self.queues.iter().any(|old| old.url == queue.url);
+        let mut missing = zone.queues.to_vec();
+        missing.retain(|queue| self.is_missing(queue) || !had(queue));
+        if missing.is_empty() {
+            // The one that was missing it is gone. That all others have it is known once one of them says so.
+            missing = zone.queues.to_vec();
+        }
+        let queues = Arc::clone(&zone.queues);
+        Self { message, queues, missing: Arc::new(Mutex::new(missing)), place: self.place }
+    }
+
+    /// Whether this is for the queues and the hosted zone that the zone has now.
+    pub fn is_for(&self, zone: &config::Zone) -> bool {
+        let urls =
+            |queues: &[Arc<config::Queue>]| queues.iter().map(|queue| queue.url.clone()).collect::<BTreeSet<_>>();
+        self.message.meta.hosted_zone_id == zone.hosted_zone_id && urls(&self.queues) == urls(&zone.queues)
     }
 
     fn missing(&self) -> MutexGuard<'_, Vec<Arc<config::Queue>>> {
@@ -223,12 +258,30 @@ impl Outbox {
     pub fn take(&mut self, now: Moment) -> Option<Outgoing> {
         let outgoing = self.waiting.take_if(|_| !self.in_flight && self.due <= now)?;
         self.in_flight = true;
+        self.sent = Some(outgoing.clone());
         Some(outgoing)
+    }
+
+    /// The newest of what waits or is in flight.
+    pub fn newest(&self) -> Option<&Outgoing> {
+        self.waiting.as_ref().or(self.sent.as_ref())
+    }
+
+    /// Puts the same news, addressed anew, in the place of what waits; it goes out after what is in flight.
+    pub fn readdress(&mut self, outgoing: Outgoing) {
+        self.newest = self.newest.max(Some(outgoing.place));
+        self.waiting = Some(outgoing);
+    }
+
+    /// Nothing waits any more, and what is in flight does not come back.
+    pub fn forget(&mut self) {
+        (self.waiting, self.sent) = (None, None);
     }
 
     /// The send has ended, and the queue has accepted the message or not.
     pub fn ended(&mut self, now: Moment, outgoing: Outgoing, accepted: bool, chance: u32) {
         self.in_flight = false;
+        let is_forgotten = self.sent.take().is_none();
         if accepted {
             self.failures = 0;
             self.due = now;
@@ -240,10 +293,17 @@ impl Outbox {
         self.failures = self.failures.saturating_add(1);
         self.waiting = Some(match self.waiting.take() {
             // What came meanwhile is newer.
+            Some(newer) if is_forgotten => newer,
             Some(newer) => newer.instead_of(&outgoing),
+            None if is_forgotten => return,
             None => outgoing,
         });
     }
+}
+
+/// What a queue is sent a zone as: its URL and, where there is one, the hosted zone to bring up to it.
+pub(crate) fn target(queue: &config::Queue, hosted_zone_id: Option<&str>) -> String {
+    hosted_zone_id.map_or_else(|| queue.url.clone(), |id| format!("{} {id}", queue.url))
 }
 
 impl Sender {

@@ -15,7 +15,7 @@
 //! Reached is what has answered a SOA query in whatever way. What is wrong with one zone there (REFUSED, a bad signature, a
 //! transfer that is cut) says nothing about the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -76,6 +76,12 @@ impl Reach {
     /// Those that the last attempt did not reach.
     pub fn lost(&self) -> impl Iterator<Item = SocketAddr> {
         self.lost.keys().copied()
+    }
+
+    /// Forgets all primaries but these.
+    pub fn keep(&mut self, primaries: &BTreeSet<SocketAddr>) {
+        self.lost.retain(|primary, _| primaries.contains(primary));
+        self.changes += 1;
     }
 
     /// A primary is about to be asked.

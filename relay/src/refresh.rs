@@ -114,9 +114,10 @@ pub enum Takes {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Held {
     serial: Serial,
-    refresh: Duration,
-    retry: Duration,
-    expire: Duration,
+    /// In seconds, as the SOA has them.
+    refresh: u32,
+    retry: u32,
+    expire: u32,
     /// When it is no longer valid; `None` once that has passed and was told.
     expires: Option<Moment>,
 }
@@ -244,7 +245,7 @@ impl Refresh {
     ///
     /// How old that snapshot is was not written down, so its expire time begins now.
     pub fn new(bounds: Bounds, held: Option<&Soa>, now: Moment, first: Moment, chance: u32) -> Self {
-        let held = held.map(|soa| Held::new(bounds, soa, now));
+        let held = held.map(|soa| Held::new(&bounds, soa, now));
         let state = State::Retrying { due: first, cause: Cause::Timer };
         let audit = bounds.audit.map(|audit| now + part(audit, chance));
         Self { bounds, held, state, failures: 0, rest: now, hinted: None, audit, asked: None }
@@ -345,11 +346,11 @@ impl Refresh {
         match (Standing::of(self.serial(), theirs), &mut self.held) {
             (Standing::Same, Some(held)) => {
                 // The primary vouched for what we hold: it is good for another `expire` (RFC 1034 §4.3.5).
-                held.expires = Some(now + held.expire);
-                let refresh = held.refresh;
+                held.expires = Some(now + held.expire(&self.bounds));
+                let refresh = held.refresh(&self.bounds);
                 if let State::Refreshing { cause: Cause::Audit, .. } = self.state {
                     // And gave nothing to compare.
-                    self.audit = self.audit.map(|audit| audit.max(now + held.retry));
+                    self.audit = self.audit.map(|audit| audit.max(now + held.retry(&self.bounds)));
                 }
                 self.succeeded(now, refresh, chance);
                 Ok(())
@@ -383,20 +384,15 @@ impl Refresh {
         if takes != Takes::Newer {
             self.audit = self.bounds.audit.map(|audit| now + shortened(audit, chance));
         }
-        let held = Held::new(self.bounds, soa, now);
+        let held = Held::new(&self.bounds, soa, now);
         self.held = Some(held);
-        self.succeeded(now, held.refresh, chance);
+        self.succeeded(now, held.refresh(&self.bounds), chance);
         Ok(())
     }
 
     /// The look has failed.
     pub fn failed(&mut self, now: Moment, chance: u32) {
-        let Bounds { retry_min, retry_max, .. } = self.bounds;
-        let wait = match self.held {
-            Some(held) => held.retry,
-            // No SOA has told how long to wait: from the shortest to the longest, doubling.
-            None => (retry_min * 2_u32.saturating_pow(self.failures.min(16))).min(retry_max),
-        };
+        let wait = self.wait();
         self.failures = self.failures.saturating_add(1);
         // What came while the look went on is not to wait for long.
         let mut soon = self.asked.is_some();
@@ -420,6 +416,69 @@ impl Refresh {
         let due = if soon { self.rest.min(now + wait) } else { now + shortened(wait, chance) };
         let expired = self.held.is_some_and(|held| held.expires.is_none());
         self.state = if expired { State::Expired { due } } else { State::Retrying { due, cause } };
+    }
+
+    /// Other bounds from now on: what is due later than they allow is due sooner, and the rest stays as it is.
+    pub fn set_bounds(&mut self, bounds: Bounds, now: Moment, chance: u32) {
+        self.bounds = bounds;
+        self.audit = bounds.audit.map(|audit| self.audit.unwrap_or(now + part(audit, chance)).min(now + audit));
+        let wait = match (&self.state, self.held) {
+            (State::Fresh { .. }, Some(held)) => held.refresh(&bounds),
+            _ => self.wait(),
+        };
+        match &mut self.state {
+            State::Fresh { due } | State::Retrying { due, .. } | State::Expired { due } => {
+                *due = (*due).min(now + wait)
+            }
+            State::Refreshing { .. } => {}
+        }
+    }
+
+    /// Look again, at once: what is known is of other primaries than there are now. Where a look is under way, this is said
+    /// when it has ended, and what it brought is left aside.
+    pub fn again(&mut self, now: Moment) {
+        self.state = match self.state {
+            State::Refreshing { cause: Cause::Resend { rollback }, .. } => {
+                self.asked.get_or_insert(Asked { rollback });
+                State::Retrying { due: now, cause: Cause::Timer }
+            }
+            State::Refreshing { cause, pending } => {
+                State::Retrying { due: now, cause: if pending { Cause::Notify } else { cause } }
+            }
+            State::Retrying { cause, .. } => State::Retrying { due: now, cause },
+            State::Fresh { .. } => State::Retrying { due: now, cause: Cause::Timer },
+            State::Expired { .. } => State::Expired { due: now },
+        };
+        self.rest = now;
+    }
+
+    /// The zone is wanted whatever its serial, at once: a queue has not had it.
+    pub fn want(&mut self, now: Moment) {
+        self.asked.get_or_insert(Asked { rollback: false });
+        if !matches!(self.state, State::Refreshing { .. }) {
+            self.again(now);
+        }
+    }
+
+    /// Nothing is held any more, and any serial is newer. A look that is under way stays so; [`Refresh::again`] must follow.
+    pub fn start_over(&mut self, now: Moment, chance: u32) {
+        let state = match self.state {
+            under_way @ State::Refreshing { .. } => under_way,
+            State::Fresh { .. } | State::Retrying { .. } | State::Expired { .. } => {
+                State::Retrying { due: now, cause: Cause::Timer }
+            }
+        };
+        *self = Self { state, ..Self::new(self.bounds, None, now, now, chance) };
+    }
+
+    /// The wait after a look that failed.
+    fn wait(&self) -> Duration {
+        let Bounds { retry_min, retry_max, .. } = self.bounds;
+        match self.held {
+            Some(held) => held.retry(&self.bounds),
+            // No SOA has told how long to wait: from the shortest to the longest, doubling.
+            None => (retry_min * 2_u32.saturating_pow(self.failures.min(16))).min(retry_max),
+        }
     }
 
     /// A look begins: for what an operator asked for, if that is due.
@@ -446,13 +505,24 @@ impl Refresh {
 }
 
 impl Held {
-    fn new(bounds: Bounds, soa: &Soa, now: Moment) -> Self {
-        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        let refresh = seconds(soa.refresh).max(bounds.refresh_min).min(bounds.refresh_max);
-        let retry = seconds(soa.retry).max(bounds.retry_min).min(bounds.retry_max);
+    fn new(bounds: &Bounds, soa: &Soa, now: Moment) -> Self {
+        let Soa { serial, refresh, retry, expire, .. } = *soa;
+        let mut held = Self { serial, refresh, retry, expire, expires: None };
+        held.expires = Some(now + held.expire(bounds));
+        held
+    }
+
+    fn refresh(&self, bounds: &Bounds) -> Duration {
+        Duration::from_secs(self.refresh.into()).max(bounds.refresh_min).min(bounds.refresh_max)
+    }
+
+    fn retry(&self, bounds: &Bounds) -> Duration {
+        Duration::from_secs(self.retry.into()).max(bounds.retry_min).min(bounds.retry_max)
+    }
+
+    fn expire(&self, bounds: &Bounds) -> Duration {
         // A zone that expires before it was looked at twice would do so for its SOA alone.
-        let expire = seconds(soa.expire).max(refresh + retry);
-        Self { serial: soa.serial, refresh, retry, expire, expires: Some(now + expire) }
+        Duration::from_secs(self.expire.into()).max(self.refresh(bounds) + self.retry(bounds))
     }
 }
 

@@ -302,6 +302,12 @@ impl Seen {
         }
     }
 
+    /// It is not asked any more whether it is live.
+    pub fn not_confirmed(&mut self) {
+        self.live_error = None;
+        self.arrived();
+    }
+
     /// Whether this is what the queues have.
     pub fn has_sent(&self, serial: Serial) -> bool {
         self.sent == Some(serial)
@@ -392,6 +398,17 @@ impl Counts {
         primary_failures.sort_unstable();
         primary_failures.dedup();
         Self { primary_failures, ..Self::default() }
+    }
+
+    /// With a place for each of these primaries, and for no other.
+    #[must_use]
+    pub fn taken_over(&self, primaries: impl Iterator<Item = SocketAddr>) -> Self {
+        let mut counts = Self { primary_failures: Self::new(primaries).primary_failures, ..self.clone() };
+        for (primary, count) in &mut counts.primary_failures {
+            let before = self.primary_failures.iter().find(|(known, _)| known == primary);
+            *count = before.map_or(0, |(_, count)| *count);
+        }
+        counts
     }
 
     /// A primary sent a NOTIFY.

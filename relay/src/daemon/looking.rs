@@ -28,6 +28,8 @@ pub(super) struct Begun {
     pub(super) cause: Cause,
     pub(super) notified_ms: Option<u64>,
     pub(super) at: Moment,
+    /// The life of the zone in which it was.
+    life: u32,
 }
 
 /// The reason that a message carries.
@@ -57,6 +59,14 @@ pub fn meta(config: &Config, zone: &config::Zone, fetched: &Fetched, notified_at
 impl Lines {
     pub(super) fn new(config: &Config) -> Self {
         Self { turns: Turns::new(config), waiting: HashMap::new(), changes: 0 }
+    }
+
+    /// Takes the primaries and limits of another configuration over. The zones that wait for a primary that is gone are to line
+    /// up anew.
+    pub(super) fn take_over(&mut self, old: &config::Limits, config: &Config) -> Vec<ZoneKey> {
+        self.turns = self.turns.taken_over(old, config);
+        let gone = self.waiting.extract_if(|primary, _| !self.turns.know(*primary));
+        gone.flat_map(|(_, line)| line).collect()
     }
 
     /// Waits until a look has given a primary's turn back while it goes on at another.
@@ -111,7 +121,7 @@ impl Daemon {
             order.retain(|primary| *primary != first);
             order.insert(0, first);
             self.lines.turns.ask(first, now);
-            let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now };
+            let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now, life: tracked.life };
             let errand = Errand {
                 zone: Arc::clone(&tracked.zone),
                 ours: tracked.refresh.serial(),
@@ -128,7 +138,13 @@ impl Daemon {
 
     /// Zones that wait for a primary that is passed over by now, and have another, go there.
     fn line_up_anew(&mut self, now: Moment) {
-        for key in self.lines.leave_lost(now) {
+        let left = self.lines.leave_lost(now);
+        self.line_up(left, now);
+    }
+
+    /// Zones that are to be looked at, each in the line of the primary that it has now.
+    pub(super) fn line_up(&mut self, zones: Vec<ZoneKey>, now: Moment) {
+        for key in zones {
             let Some(tracked) = self.zones.get_mut(key) else { continue };
             let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
             self.lines.push(key, &tracked.zone, cause, now);
@@ -137,11 +153,20 @@ impl Daemon {
 
     /// A look has ended.
     pub(super) fn looked(&mut self, key: ZoneKey, begun: Begun, looked: Looked) {
-        self.count_looked(key, begun, &looked);
         let now = self.clock.moment();
         let Some(tracked) = self.zones.get_mut(key) else { return };
         let name = &tracked.zone.name;
         looked.tell(name, now.saturating_sub(begun.at));
+        if begun.life != tracked.life {
+            info!(zone = %name, "left aside: it was begun before the configuration was changed");
+            tracked.notified_ms = begun.notified_ms.or(tracked.notified_ms);
+            tracked.refresh.again(now);
+            self.zones.arm(key);
+            return;
+        }
+        self.count_looked(key, begun, &looked);
+        let Some(tracked) = self.zones.get_mut(key) else { return };
+        let name = &tracked.zone.name;
         let (ending, turn) = looked.into_parts();
         let outcome = match &ending {
             Ending::Fetched(fetched) => {

@@ -43,6 +43,11 @@ pub(super) struct Tracked {
     /// The place of what was last taken in whole whatever its serial, until that is stored. What is stored before that may
     /// have the serial of another content, and is no base for differences.
     pub(super) unstored: Option<u64>,
+    /// Looks that were begun in another life of the zone, at other primaries or for another zone of the same name, do not
+    /// count.
+    pub(super) life: u32,
+    /// What has a place up to this is of another zone of the same name.
+    pub(super) forgotten: Option<u64>,
     /// The first NOTIFY that no look has answered yet.
     pub(super) notified_ms: Option<u64>,
     /// The time of its entry in the timer queue.
@@ -80,6 +85,10 @@ impl Registry {
         self.zones.keys()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.zones.len()
+    }
+
     /// The key of the zone of this name, if it is here.
     pub(super) fn find(&self, name: &Name) -> Option<ZoneKey> {
         self.sources.borrow().find(name)
@@ -88,6 +97,16 @@ impl Registry {
     /// What the sockets need.
     pub(super) fn sources(&self) -> watch::Receiver<Sources> {
         self.sources.subscribe()
+    }
+
+    /// Takes a zone out. What was begun for it and ends later finds nothing.
+    pub(super) fn remove(&mut self, key: ZoneKey) -> Option<Tracked> {
+        let tracked = self.zones.remove(key)?;
+        if let Some(armed) = tracked.armed {
+            self.timers.remove(&(armed, key));
+        }
+        self.sources.send_modify(|all| all.remove(&tracked.zone.name));
+        Some(tracked)
     }
 
     /// A zone whose time has come; it is in the timer queue no more.
@@ -117,7 +136,8 @@ impl Registry {
         }
     }
 
-    fn listen_to(&self, key: ZoneKey, zone: &config::Zone) {
+    /// Whose NOTIFY are heard for a zone.
+    pub(super) fn listen_to(&self, key: ZoneKey, zone: &config::Zone) {
         let sources: Vec<Arc<Source>> = zone.primaries.iter().map(|primary| Arc::clone(&primary.source)).collect();
         self.sources.send_modify(|all| all.insert(zone.name.clone(), key, &sources));
     }
@@ -143,6 +163,8 @@ impl Tracked {
             accepted: soa.is_some() && owed.is_none(),
             taken: 0,
             unstored: None,
+            life: 0,
+            forgotten: None,
             notified_ms: None,
             armed: None,
             confirm: Confirm::default(),
@@ -150,6 +172,12 @@ impl Tracked {
             seen: Seen::new(soa.map(|soa| soa.serial)),
             zone,
         }
+    }
+
+    /// Whether this is what the zone, as it is now, sends: not so where it was begun for other queues, another hosted zone, or
+    /// another zone of the same name.
+    pub(super) fn is_of_now(&self, outgoing: &Outgoing) -> bool {
+        self.forgotten.is_none_or(|forgotten| outgoing.place() > forgotten) && outgoing.is_for(&self.zone)
     }
 
     fn next(&self) -> Option<Moment> {
@@ -179,7 +207,9 @@ pub(crate) fn stored(store: &Store, zone: &config::Zone, config: &Config, now_ms
         }
     };
     let soa = Some(snapshot.zone().soa().clone());
-    let missing: Vec<_> = zone.queues.iter().filter(|queue| !had.contains(&queue.url)).cloned().collect();
+    let id = zone.hosted_zone_id.as_deref();
+    let missing: Vec<_> =
+        zone.queues.iter().filter(|queue| !had.contains(&queue::target(queue, id))).cloned().collect();
     let owed = if missing.is_empty() { None } else { owed(&snapshot, zone, config, missing, now_ms) };
     Stored { soa, owed }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use secondary53_zone::message::Message;
+use secondary53_zone::message::{Message, Reason};
 use tracing::error;
 
 use super::{Daemon, Done};
@@ -16,8 +16,16 @@ impl Daemon {
     pub(super) fn packed(&mut self, key: ZoneKey, place: u64, packed: Result<Message, PackError>) {
         self.counts.pack_failures += u64::from(packed.is_err());
         let Some(tracked) = self.zones.get_mut(key) else { return };
+        if Some(place) <= tracked.forgotten {
+            return;
+        }
         match packed {
-            Ok(message) => {
+            Ok(mut message) => {
+                if message.meta.hosted_zone_id != tracked.zone.hosted_zone_id {
+                    // It was another one when this was begun.
+                    message.meta.hosted_zone_id.clone_from(&tracked.zone.hosted_zone_id);
+                    message.reason = if message.reason.trusts_serial() { Reason::Initial } else { message.reason };
+                }
                 let outgoing = Outgoing::to_all(message, &tracked.zone.queues).at(place);
                 for (_, outbox) in &mut tracked.outboxes {
                     outbox.offer(outgoing.clone());
@@ -51,8 +59,9 @@ impl Daemon {
         delivered.tell(now.saturating_sub(begun));
         self.count_delivered(key, &delivered);
         let Some(tracked) = self.zones.get_mut(key) else { return };
-        tracked.accepted |= delivered.by_all();
-        if delivered.by_all() && delivered.is_good() {
+        let by_all = delivered.by_all() && tracked.is_of_now(&delivered.outgoing);
+        tracked.accepted |= by_all;
+        if by_all && delivered.is_good() {
             tracked.unstored.take_if(|place| *place <= delivered.outgoing.place());
         }
         let accepted = delivered.accepted();

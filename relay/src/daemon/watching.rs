@@ -64,6 +64,9 @@ impl Daemon {
         }
         self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
         let Some(tracked) = self.zones.get_mut(key) else { return };
+        if !tracked.is_of_now(&delivered.outgoing) {
+            return;
+        }
         if let Err(error) = &delivered.result {
             tracked.seen.not_sent(format!("queue {}: {error}", delivered.queue.name));
         }

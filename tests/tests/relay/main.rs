@@ -13,6 +13,7 @@ mod page;
 mod process;
 mod queues;
 mod reach;
+mod reload;
 mod service;
 mod signed;
 mod sqs;

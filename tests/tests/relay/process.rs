@@ -200,6 +200,16 @@ impl Relay {
         self.signal("TERM").await;
     }
 
+    /// SIGHUP, and the end of what it leads to.
+    pub async fn reload(&self, ends: &str) {
+        let before = self.log().matches(ends).count();
+        self.signal("HUP").await;
+        let mut log = self.log.clone();
+        let ended = |log: &Vec<String>| log.iter().filter(|line| line.contains(ends)).count() > before;
+        let found = timeout(PATIENCE, log.wait_for(ended)).await;
+        assert!(found.is_ok(), "no {ends:?} in\n{}", self.log());
+    }
+
     /// The number of the process.
     pub fn id(&self) -> u32 {
         self.child.id().unwrap()

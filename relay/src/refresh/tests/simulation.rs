@@ -228,9 +228,9 @@ impl World {
 
     /// How long a zone is not looked at, at most, if nobody sends NOTIFY.
     fn longest_wait(&self, zone: usize) -> Duration {
-        let held = Held::new(BOUNDS, &self.soas[zone], secs(0));
+        let held = Held::new(&BOUNDS, &self.soas[zone], secs(0));
         match self.relay.zones[zone].serial() {
-            Some(_) => held.refresh.max(held.retry),
+            Some(_) => held.refresh(&BOUNDS).max(held.retry(&BOUNDS)),
             None => BOUNDS.retry_max,
         }
     }
