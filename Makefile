@@ -8,6 +8,8 @@ TOOLS := .local/tools/bin
 STACK := secondary53
 ARCH := x86_64
 PARAMETERS :=
+# A CA's certificate for relays, a file: docs/credentials.md.
+RELAY_CA :=
 
 .PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench latency flood fuzz setup clean
 
@@ -27,6 +29,7 @@ test: ## lint, then all tests with real name servers and stand-ins for AWS
 
 test-all: test ## everything that CI runs: the same, and deploying, the CDK, the Debian package (as root)
 	tests/setup --tools
+	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam validate --lint --template infra/template.yaml
 	cargo test -p secondary53-tests --test deploy -- --ignored
 	$(MAKE) --no-print-directory cdk
 	$(MAKE) --no-print-directory deb
@@ -59,7 +62,8 @@ lambda: ## the function as Lambda takes it: target/lambda/bootstrap; ARCH=arm64 
 
 deploy: lambda ## queue, function, permissions, alarms: sam deploy of infra/template.yaml; PARAMETERS="HostedZoneIds=Z1,Z2"
 	$(TOOLS)/sam deploy --template infra/template.yaml --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM \
-		--no-fail-on-empty-changeset --parameter-overrides Architecture=$(ARCH) $(PARAMETERS)
+		--no-fail-on-empty-changeset --parameter-overrides Architecture=$(ARCH) $(PARAMETERS) \
+		$(if $(RELAY_CA),"RelayCaCertificate='$$(cat $(RELAY_CA))'")
 
 deploy-lambda: lambda ## the function's code alone, in seconds
 	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda deploy --binary-name bootstrap $(STACK)-worker

@@ -138,13 +138,25 @@ class Everybody(unittest.TestCase):
     def test_nothing_goes_in_the_clear(self):
         stack = Stack(WANTED)
         for policy, action, resource in [
-            ("QueuesOverTls", "sqs:SendMessage", "arn:aws:sqs:Queue"),
-            ("QueuesOverTls", "sqs:ReceiveMessage", "arn:aws:sqs:DeadLetterQueue"),
-            ("OverflowBucketOverTls", "s3:GetObject", f"{BUCKET}/snapshots/abc"),
+            ("QueuePolicy", "sqs:SendMessage", "arn:aws:sqs:Queue"),
+            ("QueuePolicy", "sqs:ReceiveMessage", "arn:aws:sqs:DeadLetterQueue"),
+            ("OverflowBucketPolicy", "s3:GetObject", f"{BUCKET}/snapshots/abc"),
         ]:
-            document = [parse_policy_document(stack.properties(policy)["PolicyDocument"])]
+            document = stack.managed(policy)
             self.assertEqual(ask(document, action, resource, secure=False), "Deny")
             self.assertEqual(ask(document, action, resource), "ImplicitDeny")
+
+    def test_another_accounts_relay_may_send_and_no_more(self):
+        other = Stack({"OtherRelayArn": "arn:aws:iam::111111111111:role/relay"})
+        statements = other.properties("QueuePolicy")["PolicyDocument"]["Statement"]
+        self.assertEqual([each["Effect"] for each in statements], ["Deny", "Allow"])
+        self.assertEqual(statements[1]["Principal"], {"AWS": "arn:aws:iam::111111111111:role/relay"})
+        queues, bucket = other.managed("QueuePolicy"), other.managed("OverflowBucketPolicy")
+        self.assertEqual(ask(queues, "sqs:SendMessage", "arn:aws:sqs:Queue"), "Allow")
+        self.assertEqual(ask(queues, "sqs:ReceiveMessage", "arn:aws:sqs:Queue"), "ImplicitDeny")
+        self.assertEqual(ask(queues, "sqs:SendMessage", "arn:aws:sqs:DeadLetterQueue"), "ImplicitDeny")
+        self.assertEqual(ask(bucket, "s3:PutObject", f"{BUCKET}/snapshots/abc"), "Allow")
+        self.assertEqual(ask(bucket, "s3:GetObject", f"{BUCKET}/snapshots/abc"), "ImplicitDeny")
 
     def test_no_statement_allows_every_action_of_a_service(self):
         text = json.dumps([Stack(WANTED).properties(name) for name in ("WorkerRole", "RelayPolicy")])

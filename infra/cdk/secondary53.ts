@@ -49,6 +49,8 @@ export interface Secondary53Props {
   readonly relayCaCertificate?: string;
   /** The common name that a relay's certificate must have. */
   readonly relayCertificateName?: string;
+  /** A user or role of another account that may send too. */
+  readonly otherRelayArn?: string;
   /** The relay may list the account's hosted zones. */
   readonly relayDiscovers?: boolean;
 }
@@ -125,6 +127,7 @@ function parameters(props: Secondary53Props): Record<string, unknown> {
     RelayUser: props.relayUser?.toString(),
     RelayCaCertificate: props.relayCaCertificate,
     RelayCertificateName: props.relayCertificateName,
+    OtherRelayArn: props.otherRelayArn,
     RelayDiscovers: props.relayDiscovers?.toString(),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

@@ -33,7 +33,7 @@ main() {
         ask queue "URL of the queue (the stack's output QueueUrl)" "$queue"
         ask primary "IP address of the primary" "$primary"
         ask zones "zones, with spaces between them" "$zones"
-        if [ -n "$secret" ]; then write /etc/secondary53/relay.key <"$secret"; fi
+        if [ -n "$secret" ] && [ ! -e /etc/secondary53/relay.key ]; then write /etc/secondary53/relay.key <"$secret"; fi
         configuration | write "$config"
     fi
     if [ -n "${AWS_ACCESS_KEY_ID-}" ] && [ ! -e "$credentials" ]; then

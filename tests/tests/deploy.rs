@@ -36,11 +36,13 @@ async fn deploy_and_follow() -> Result<(), StackError> {
     let operator = Operator { home: dir.path().to_owned(), endpoint: here.clone() };
 
     let zones = format!("HostedZoneIds={id}");
-    let arguments = ["deploy", "--template", &template_beside_its_code(dir.path()), "--parameter-overrides", &zones];
+    let template = template_beside_its_code(dir.path());
+    let arguments = ["deploy", "--template", &template, "--parameter-overrides", &zones, "RelayUser=true", "Workers=3"];
     let unattended = ["--stack-name", "secondary53", "--resolve-s3", "--capabilities", "CAPABILITY_IAM"];
     operator.run(&sam, &[&arguments[..], &unattended[..]].concat()).await?;
     let listed = ["list", "stack-outputs", "--stack-name", "secondary53", "--output", "json"];
     let outputs = outputs_of(&operator.run(&sam, &listed).await?);
+    assert!(outputs.contains_key("RelayUserName") && !outputs.contains_key("RelayRoleArn"), "{outputs:?}");
     let queues = ministack.made_pair(&outputs["QueueUrl"], &outputs["DeadLetterQueueUrl"]).await?;
 
     let chain = Chain::before(layout, ministack, queues, route53).await?;
@@ -53,6 +55,7 @@ async fn deploy_and_follow() -> Result<(), StackError> {
     let code = ["lambda", "deploy", "--endpoint-url", &here, "--binary-path", bootstrap.to_str().unwrap(), function];
     operator.run(&lambda, &code).await?;
     let after = chain.ministack.configuration(&outputs["WorkerName"]).await?;
+    assert_eq!(before["Environment"]["Variables"]["WORKERS"], "3");
     for key in ["Environment", "Timeout", "MemorySize", "Role", "Runtime", "Handler", "Architectures", "LoggingConfig"]
     {
         assert_eq!(before[key], after[key], "{key}");
