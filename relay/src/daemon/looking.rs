@@ -197,8 +197,7 @@ impl Daemon {
                 let rollback = begun.cause == Cause::Resend { rollback: true };
                 meta.approved.extend(rollback.then_some(Approval::Rollback));
                 let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
-                let no_base =
-                    rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
+                let no_base = rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
                 let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, store, limits);
                 self.looks.spawn(async move {
                     if let Some(no_base) = no_base {
