@@ -176,8 +176,9 @@ fn read(file: &File) -> Result<Config, ConfigError> {
 }
 
 fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    // Not from /proc, which a service may see little of.
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// One thread does it: the work is waiting, and what is not goes to threads of its own.

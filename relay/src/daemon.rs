@@ -51,6 +51,7 @@ use crate::notify::{Authorised, ZoneKey};
 use crate::queue::{PackError, Sender};
 use crate::refresh::{Moment, Notified, Woken};
 use crate::resolve::ResolveError;
+use crate::service::Service;
 use crate::store::{Store, StoreError};
 use crate::view::{self, Counts, Time};
 
@@ -135,11 +136,13 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     daemon.listen(heard, &mut sockets)?;
     let (asker, mut asks) = mpsc::channel(ASKS);
     daemon.show(asker, &mut sockets).await?;
+    let mut service = Service::of_environment();
     let (operator, mut wishes) = mpsc::channel(ASKS);
     sockets.spawn(control::serve(operators, operator));
     loop {
         let now = daemon.clock.moment();
-        let next = daemon.work(now);
+        let due = daemon.work(now);
+        let next = due.into_iter().chain(service.turn(now, || daemon.view(true).summary())).min();
         let [terminate, interrupt] = &mut stop;
         tokio::select! {
             Some((authorised, source)) = notifies.recv() => daemon.notified(authorised, source),
@@ -151,19 +154,30 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
             () = sleep(next.unwrap_or_default().saturating_sub(now)), if next.is_some() => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => daemon.reload(&read).await,
+            _ = reload.recv() => {
+                service.reloading();
+                daemon.reload(&read).await;
+            }
         }
     }
     info!("stopping");
+    service.stopping(daemon.sends.len());
     // No more NOTIFY, and no more transfers: the primary will be asked again. What is being sent may arrive.
     sockets.shutdown().await;
     daemon.looks.abort_all();
-    let ended = timeout(STOP, async {
+    let drained = async {
         while let Some(done) = daemon.sends.join_next().await {
             daemon.done(done);
         }
-    });
-    if ended.await.is_err() {
+    };
+    let [terminate, interrupt] = &mut stop;
+    let ended = tokio::select! {
+        ended = timeout(STOP, drained) => ended.is_ok(),
+        // Told once more: whoever says so does not want to wait.
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+    };
+    if !ended {
         warn!(sends = daemon.sends.len(), "sends were cut off; they will be made again");
     }
     info!("stopped");

@@ -10,7 +10,7 @@
 //! - [`discover`]: the account's hosted zones, and which of them are wanted.
 //! - [`catalog`]: zones that are listed in a zone.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
-//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks.
+//! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks. [`service`]: told to systemd.
 //! - [`config`]: what an operator says, and [`command`] how. [`control`]: what is asked of the relay that runs. [`status`]:
 //!   what is seen, in a terminal. [`log`]: what is told, to whom.
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
@@ -37,6 +37,7 @@ pub mod queue;
 pub mod reach;
 pub mod refresh;
 pub mod resolve;
+pub mod service;
 pub mod status;
 pub mod store;
 pub mod tls;

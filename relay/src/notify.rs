@@ -15,7 +15,8 @@
 //! | unsigned, or another key than the primary's  | REFUSED, the question echoed    |
 //! | a NOTIFY from a primary of the zone          | NOERROR, AA, the question echoed |
 //!
-//! A stranger learns the same from every request, so not which zones are here. No answer to one is longer than its request.
+//! A stranger learns the same from every request, so not which zones are here. No answer to one is longer than its request, and
+//! over UDP [`listen`](crate::listen) has only so many strangers heard in a second.
 //!
 //! A key counts where its primary is and nowhere else. A signature is never left unread: a NOTIFY that is signed with what
 //! no primary at its source has as its key is answered BADKEY (RFC 8945 §5.2.1), also for a zone whose primaries have

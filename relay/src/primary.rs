@@ -23,7 +23,7 @@ use tracing::info;
 use crate::daemon::Clock;
 use crate::refresh::{Standing, Takes};
 use crate::store::Store;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{self, Tls, TlsError};
 use crate::transfer::incremental::{Base, Incremental, Outcome};
 use crate::transfer::{self, Assembly, Progress, Refusal, Stray, Transferred};
 use crate::tsig::{Exchange, Fault, Key};
@@ -356,6 +356,7 @@ impl Connection {
             Ok(true)
         };
         let read = timeout(*idle, read).await.map_err(|_| PrimaryError::Idle(*idle))?;
+        let read = read.map_err(|error| tls::of_our_certificate(&error).map_or(PrimaryError::Io(error), Into::into));
         self.answers += usize::from(matches!(read, Ok(true)));
         if let (Ok(true), Some(exchange)) = (&read, &mut self.exchange) {
             let verified = exchange.answer(&mut self.message, self.clock.unix_s());

@@ -5,6 +5,7 @@
 //! asked for. [`http`](crate::http) shows it.
 
 mod histogram;
+mod summary;
 mod time;
 
 use std::collections::BTreeSet;

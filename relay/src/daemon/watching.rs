@@ -27,6 +27,11 @@ impl Daemon {
 
     /// A copy of what is to be seen, for whoever asked. Nobody waits for it any more if they are gone.
     pub(super) fn answer(&self, Ask { zones, answer }: Ask) {
+        drop(answer.send(self.view(zones)));
+    }
+
+    /// What is to be seen, with the zones or without.
+    pub(super) fn view(&self, zones: bool) -> View {
         let (moment, now) = (self.clock.moment(), self.clock.time());
         let show = |tracked: &Tracked| {
             let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
@@ -43,7 +48,7 @@ impl Daemon {
             view::Zone { origin, catalog, members, ..zone }
         };
         let zones = self.zones.iter().filter(|_| zones).map(show).collect();
-        let view = View {
+        View {
             relay: self.config.relay_id.clone().unwrap_or_default(),
             started_at: self.started_at,
             now,
@@ -55,8 +60,7 @@ impl Daemon {
             queues: self.queues.iter().map(|(_, seen)| seen.clone()).collect(),
             zones,
             account: self.config.discover.as_ref().map(|_| self.discovery.seen.clone()),
-        };
-        drop(answer.send(view));
+        }
     }
 
     pub(super) fn count_delivered(&mut self, key: ZoneKey, delivered: &Delivered) {

@@ -4,18 +4,22 @@
 
 mod catalogs;
 mod discover;
+mod flood;
 mod increments;
 mod live;
 mod log;
 mod operator;
+mod overflow;
 mod page;
 mod process;
 mod queues;
 mod reach;
 mod reload;
+mod service;
 mod signed;
 mod sqs;
 mod tls;
+mod unit;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

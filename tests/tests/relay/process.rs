@@ -19,6 +19,8 @@ pub struct Place {
     listen: SocketAddr,
     sqs: SocketAddr,
     route53: String,
+    /// Where S3 is; nowhere at first.
+    s3: SocketAddr,
 }
 
 /// A relay that runs. Dropping it kills it.
@@ -36,9 +38,16 @@ impl Place {
 
     /// The same, where the relay listens on an address that is known before.
     pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53: "http://127.0.0.1:1".to_owned() };
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let route53 = format!("http://{nobody}");
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53, s3: nobody };
         place.reconfigure(text);
         place
+    }
+
+    /// With S3 at this address.
+    pub fn with_s3(self, s3: SocketAddr) -> Self {
+        Self { s3, ..self }
     }
 
     /// Puts this text in the place of the other; the state stays.
@@ -101,7 +110,12 @@ impl Place {
     }
 
     pub async fn run(&self) -> Relay {
-        let mut child = self.command("run").stderr(Stdio::piped()).spawn().unwrap();
+        self.run_in(&[]).await
+    }
+
+    /// With this in its environment.
+    pub async fn run_in(&self, environment: &[(&str, &str)]) -> Relay {
+        let mut child = self.command("run").envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -150,9 +164,13 @@ impl Place {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
             .env("AWS_ENDPOINT_URL_ROUTE_53", &self.route53)
+            .env("AWS_ENDPOINT_URL_S3", format!("http://{}", self.s3))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
             .env_remove("JOURNAL_STREAM")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             .kill_on_drop(true);
         process
     }
@@ -188,22 +206,28 @@ impl Relay {
 
     /// SIGTERM.
     pub async fn terminate(&self) {
-        self.signal("-TERM").await;
+        self.signal("TERM").await;
     }
 
     /// SIGHUP, and the end of what it leads to.
     pub async fn reload(&self, ends: &str) {
         let before = self.log().matches(ends).count();
-        self.signal("-HUP").await;
+        self.signal("HUP").await;
         let mut log = self.log.clone();
         let ended = |log: &Vec<String>| log.iter().filter(|line| line.contains(ends)).count() > before;
         let found = timeout(PATIENCE, log.wait_for(ended)).await;
         assert!(found.is_ok(), "no {ends:?} in\n{}", self.log());
     }
 
-    async fn signal(&self, signal: &str) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// A signal, by its name without SIG.
+    pub async fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
     }
 
     /// SIGKILL, and it is gone.
