@@ -17,7 +17,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -36,8 +36,8 @@ pub struct Listener {
 /// What all sockets share.
 #[derive(Clone, Debug)]
 pub struct Ears {
-    /// Who may notify of what.
-    pub sources: Arc<Sources>,
+    /// Who may notify of what, as it is now.
+    pub sources: watch::Receiver<Sources>,
     /// Where the NOTIFY that were heard go.
     pub heard: mpsc::Sender<(Authorised, SocketAddr)>,
     /// How much was refused.
@@ -177,7 +177,10 @@ async fn datagrams(socket: UdpSocket, addresses: UdpSocketState, ears: Ears) {
                 continue;
             }
         };
-        let mut batch: [_; BATCH] = array::from_fn(|index| (ears.sources.know(came[index].addr.ip()), index));
+        let mut batch: [_; BATCH] = {
+            let sources = ears.sources.borrow();
+            array::from_fn(|index| (index < count && sources.know(came[index].addr.ip()), index))
+        };
         let batch = &mut batch[..count.min(BATCH)];
         // In the order in which they came, but primaries first.
         batch.sort_by_key(|(is_known, _)| !is_known);
@@ -231,7 +234,7 @@ async fn connections(listener: TcpListener, ears: Ears) {
             }
         };
         while open.try_join_next().is_some() {}
-        let slots = if ears.sources.know(source.ip()) { &primaries } else { &strangers };
+        let slots = if ears.sources.borrow().know(source.ip()) { &primaries } else { &strangers };
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
             if ears.refusals.may_tell() {
                 tracing::warn!(%source, "too many connections: one was closed");
@@ -280,7 +283,8 @@ impl Ears {
     }
 
     async fn hear(&self, message: &[u8], source: SocketAddr, over: &'static str) -> Option<Vec<u8>> {
-        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources, self.clock.unix_s());
+        let notify::Heard { reply, outcome } =
+            notify::hear(message, source.ip(), &self.sources.borrow(), self.clock.unix_s());
         match outcome {
             // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this
             // waits, and the primary sends it again.

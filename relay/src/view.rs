@@ -4,8 +4,10 @@
 //! The loop keeps the facts where it keeps the zone, so nothing is shared and nothing is locked; a copy is made when it is
 //! asked for. [`http`](crate::http) shows it.
 
+mod histogram;
 mod summary;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,6 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use secondary53_zone::{Name, Serial};
 use serde::{Deserialize, Serialize};
 
+pub use self::histogram::Histogram;
 use crate::refresh::Notified;
 
 /// The relay at one moment.
@@ -28,7 +31,7 @@ pub struct View {
     pub counts: Counts,
     /// The queues, in the order of the configuration.
     pub queues: Vec<Queue>,
-    /// The zones, in the order of the configuration.
+    /// The zones, in no order.
     pub zones: Vec<Zone>,
 }
 
@@ -149,6 +152,8 @@ pub struct Counts {
     pub transfer_records: u64,
     /// Looks at one primary that failed.
     pub primary_failures: Vec<(SocketAddr, u64)>,
+    /// Primaries that could not be reached when they were last asked.
+    pub primaries_lost: BTreeSet<SocketAddr>,
     /// Zones that could not be put into a message.
     pub pack_failures: u64,
     /// Snapshots that the queues accepted and the disk did not.
@@ -157,14 +162,6 @@ pub struct Counts {
     pub accepted_seconds: Histogram,
     /// From NOTIFY until the change was live.
     pub live_seconds: Histogram,
-}
-
-/// Times that something took, in buckets as Prometheus has them.
-#[derive(Clone, Debug, Default)]
-pub struct Histogram {
-    counts: [u64; Self::BOUNDS.len()],
-    count: u64,
-    sum_ms: u64,
 }
 
 /// Milliseconds since 1970-01-01T00:00:00Z; as text, RFC 3339 in whole seconds.
@@ -299,6 +296,12 @@ impl Seen {
         }
     }
 
+    /// It is not asked any more whether it is live.
+    pub fn not_confirmed(&mut self) {
+        self.live_error = None;
+        self.arrived();
+    }
+
     /// Whether this is what the queues have.
     pub fn has_sent(&self, serial: Serial) -> bool {
         self.sent == Some(serial)
@@ -391,6 +394,17 @@ impl Counts {
         Self { primary_failures, ..Self::default() }
     }
 
+    /// With a place for each of these primaries, and for no other.
+    #[must_use]
+    pub fn taken_over(&self, primaries: impl Iterator<Item = SocketAddr>) -> Self {
+        let mut counts = Self { primary_failures: Self::new(primaries).primary_failures, ..self.clone() };
+        for (primary, count) in &mut counts.primary_failures {
+            let before = self.primary_failures.iter().find(|(known, _)| known == primary);
+            *count = before.map_or(0, |(_, count)| *count);
+        }
+        counts
+    }
+
     /// A primary sent a NOTIFY.
     pub fn notified(&mut self, notified: Notified) {
         match notified {
@@ -412,38 +426,6 @@ impl Counts {
         if let Some((_, count)) = self.primary_failures.iter_mut().find(|(known, _)| *known == primary) {
             *count += 1;
         }
-    }
-}
-
-impl Histogram {
-    /// The upper bounds of the buckets, in milliseconds.
-    pub const BOUNDS: [u64; 12] =
-        [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
-
-    /// Counts one.
-    pub fn count(&mut self, took: Duration) {
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        for (count, bound) in self.counts.iter_mut().zip(Self::BOUNDS) {
-            *count += u64::from(milliseconds <= bound);
-        }
-        self.count += 1;
-        self.sum_ms = self.sum_ms.saturating_add(milliseconds);
-    }
-
-    /// Each bound in milliseconds, and how many took no longer.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
-        Self::BOUNDS.into_iter().zip(self.counts)
-    }
-
-    /// How many there were, and the milliseconds that all of them took.
-    pub const fn totals(&self) -> (u64, u64) {
-        (self.count, self.sum_ms)
-    }
-}
-
-impl Extend<Duration> for Histogram {
-    fn extend<T: IntoIterator<Item = Duration>>(&mut self, times: T) {
-        times.into_iter().for_each(|took| self.count(took));
     }
 }
 
@@ -572,17 +554,6 @@ mod tests {
         assert_eq!(view.illness().unwrap(), "queue main has accepted nothing for 5m: refused");
         view.queues[1].accepted(7, view.now);
         assert_eq!(view.illness(), None);
-    }
-
-    #[test]
-    fn a_histogram_counts_upwards() {
-        let mut histogram = Histogram::default();
-        for milliseconds in [100, 101, 3_600_000] {
-            histogram.count(Duration::from_millis(milliseconds));
-        }
-        let counts: Vec<_> = histogram.buckets().map(|(_, count)| count).collect();
-        assert_eq!(counts, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
-        assert_eq!(histogram.totals(), (3, 3_600_201));
     }
 
     #[test]

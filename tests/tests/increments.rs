@@ -11,6 +11,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, Limits, Look, PrimaryError, Wanted};
+use secondary53_relay::refresh::Takes;
 use secondary53_relay::store::Store;
 use secondary53_relay::transfer::{Refusal, Transferred};
 use secondary53_tests::primary::{Config, Packing, Primary, Record, Rtype as RecordType, ZoneFile as EmbeddedZone};
@@ -48,7 +49,13 @@ impl Secondary {
 
     async fn look(&self, server: SocketAddr) -> Result<Look, PrimaryError> {
         let ours = self.ours.as_ref().map(Zone::serial);
-        let wanted = Wanted { zone: &self.zone, ours, strip_dnssec: self.strip_dnssec, stored: Some(&self.store) };
+        let wanted = Wanted {
+            zone: &self.zone,
+            ours,
+            takes: Takes::Newer,
+            strip_dnssec: self.strip_dnssec,
+            stored: Some(&self.store),
+        };
         primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await
     }
 
@@ -63,7 +70,8 @@ impl Secondary {
 
     /// The zone as a whole transfer brings it now.
     async fn whole(&self, server: SocketAddr) -> Zone {
-        let wanted = Wanted { zone: &self.zone, ours: None, strip_dnssec: self.strip_dnssec, stored: None };
+        let wanted =
+            Wanted { zone: &self.zone, ours: None, takes: Takes::Newer, strip_dnssec: self.strip_dnssec, stored: None };
         match primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await.unwrap() {
             Look::Transferred(whole) => whole.zone,
             Look::NotNewer(_) => panic!("anything is newer than nothing"),

@@ -88,6 +88,12 @@ impl Place {
         self.directory.path().join("state")
     }
 
+    /// How many snapshots are stored.
+    pub fn snapshots(&self) -> usize {
+        let names = std::fs::read_dir(self.state()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(".snapshot")).count()
+    }
+
     pub async fn run(&self) -> Relay {
         self.run_in(&[]).await
     }
@@ -186,6 +192,16 @@ impl Relay {
         self.signal("TERM").await;
     }
 
+    /// SIGHUP, and the end of what it leads to.
+    pub async fn reload(&self, ends: &str) {
+        let before = self.log().matches(ends).count();
+        self.signal("HUP").await;
+        let mut log = self.log.clone();
+        let ended = |log: &Vec<String>| log.iter().filter(|line| line.contains(ends)).count() > before;
+        let found = timeout(PATIENCE, log.wait_for(ended)).await;
+        assert!(found.is_ok(), "no {ends:?} in\n{}", self.log());
+    }
+
     /// The number of the process.
     pub fn id(&self) -> u32 {
         self.child.id().unwrap()
@@ -195,6 +211,11 @@ impl Relay {
     pub async fn signal(&self, signal: &str) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
+    }
+
+    /// SIGKILL, and it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// How it ended.
