@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
+use crate::catalog::{Broken, Members};
 use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
@@ -77,6 +78,17 @@ pub enum Ending {
     NotNewer(Serial),
     /// No primary gave anything.
     Nothing,
+}
+
+/// Why a catalog that was transferred is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum Unlisted {
+    /// It is broken.
+    #[error("the catalog is broken, and its members stay as they were: {0}")]
+    Broken(#[from] Broken),
+    /// zstd would not.
+    #[error("failed to encode the catalog: {0}")]
+    Encode(#[from] io::Error),
 }
 
 /// How a delivery has ended.
@@ -311,6 +323,18 @@ pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn)
         packed
     });
     packed.await.unwrap_or_else(|error| Err(PackError::Encode(apex, std::io::Error::other(error))))
+}
+
+/// Reads a catalog, and makes a snapshot of it to be stored, on a thread of its own.
+pub async fn read_catalog(fetched: Box<Fetched>, turn: Turn) -> Result<(Members, Vec<u8>), Unlisted> {
+    let read = spawn_blocking(move || {
+        let Transferred { zone, exact, .. } = fetched.transferred;
+        let members = Members::read(&zone)?;
+        let octets = Snapshot::new(zone).with_exact(exact).encode()?;
+        drop(turn);
+        Ok((members, octets))
+    });
+    read.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
 }
 
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.

@@ -192,6 +192,11 @@ impl Daemon {
                 if begun.cause.takes() != Takes::Newer {
                     tracked.unstored = Some(place);
                 }
+                if tracked.catalog.is_some() {
+                    let read = job::read_catalog(fetched, turn);
+                    self.looks.spawn(async move { Done::Read { catalog: key, place, read: read.await } });
+                    return self.zones.arm(key);
+                }
                 let reason = reason(tracked.accepted, begun.cause);
                 let mut meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
                 let rollback = begun.cause == Cause::Resend { rollback: true };

@@ -1,4 +1,4 @@
-//! Times, counted.
+//! Times that something took.
 
 use std::time::Duration;
 

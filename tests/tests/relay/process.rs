@@ -18,6 +18,7 @@ pub struct Place {
     directory: TempDir,
     listen: SocketAddr,
     sqs: SocketAddr,
+    route53: String,
 }
 
 /// A relay that runs. Dropping it kills it.
@@ -35,7 +36,7 @@ impl Place {
 
     /// The same, where the relay listens on an address that is known before.
     pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), listen, sqs };
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53: "http://127.0.0.1:1".to_owned() };
         place.reconfigure(text);
         place
     }
@@ -78,6 +79,11 @@ impl Place {
     pub fn add_to_zone(&self, line: &str) {
         let text = std::fs::read_to_string(self.config()).unwrap();
         std::fs::write(self.config(), format!("{text}\n{line}\n")).unwrap();
+    }
+
+    /// Where the relays that are started from now on find Route 53; nobody is there if not told.
+    pub fn set_route53(&mut self, endpoint: &str) {
+        endpoint.clone_into(&mut self.route53);
     }
 
     pub fn config(&self) -> PathBuf {
@@ -148,6 +154,7 @@ impl Place {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
+            .env("AWS_ENDPOINT_URL_ROUTE_53", &self.route53)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
             .env_remove("JOURNAL_STREAM")
