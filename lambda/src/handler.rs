@@ -16,29 +16,48 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use secondary53_zone::message::Message;
+use secondary53_zone::message::{Approval, Message};
 use secondary53_zone::name::Name;
 use secondary53_zone::serial::Serial;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
+use crate::guard::{Held, Policy, Terms};
+use crate::isolate::Refused;
 use crate::metrics;
-use crate::quarantine::{Kind, Quarantine};
+use crate::overflow::{Overflow, OverflowError};
+use crate::plan::Counts;
+use crate::quarantine::{Kind, Quarantine, Why};
+use crate::queue::{Queue, Undone};
+use crate::refusals::Refusals;
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
+use crate::turns::Clock;
 
 /// Kept of an invocation's time for saying what is not done.
 const MARGIN: Duration = Duration::from_secs(2);
+/// Kept beside it, so that what was asked of Route 53 last is mostly answered.
+const LAST_ANSWER: Duration = Duration::from_secs(3);
 
 /// All that one worker needs, made once at its start.
 #[derive(Debug)]
 pub struct Worker {
     /// Where zones go.
     pub route53: Route53,
+    /// Where snapshots are that did not fit their message.
+    pub overflow: Overflow,
     /// Where messages go that cannot be applied.
     pub quarantine: Quarantine,
+    /// Where messages come from, and come again.
+    pub queue: Queue,
     /// What a snapshot may come to.
     pub limits: Limits,
+    /// What tells the time that is left.
+    pub clock: Clock,
+    /// How much may be deleted without an operator's word.
+    pub policy: Policy,
+    /// What Route 53 is known to refuse.
+    pub refusals: Refusals,
 }
 
 /// Messages that are worked on one after the other.
@@ -47,12 +66,19 @@ type Line = Vec<SqsMessage>;
 /// A message that no retry can mend.
 struct Unfit {
     message: SqsMessage,
-    kind: Kind,
-    reason: String,
+    why: Why,
 }
 
 /// The line must come again.
-struct Again;
+struct Again {
+    /// It was stopped for want of time, and has done some of its work.
+    got_ahead: bool,
+}
+
+impl Again {
+    /// Something failed that another attempt may mend.
+    const FAILED: Self = Self { got_ahead: false };
+}
 
 impl Worker {
     /// Handles one event. It never fails: what could not be done is in the answer.
@@ -61,33 +87,39 @@ impl Worker {
         let lines = lines_of(payload.records);
         let failed = join_all(lines.into_iter().map(|line| self.work_in_time(line, &context))).await;
         let mut response = SqsBatchResponse::default();
-        for id in failed.into_iter().flatten() {
+        for undone in failed.into_iter().flatten() {
             let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
+            failure.item_identifier = undone.id;
             response.batch_item_failures.push(failure);
         }
         response
     }
 
-    /// The ids of the messages that must come again.
-    async fn work_in_time(&self, line: Line, context: &Context) -> Vec<String> {
-        // Without an id, the empty one: it makes Lambda take the whole batch back, where to say nothing would delete the
-        // message ("Implementing partial batch responses", AWS Lambda Developer Guide).
-        let ids: Vec<String> = line.iter().map(|message| message.message_id.clone().unwrap_or_default()).collect();
-        let left = context.deadline().duration_since(now()).unwrap_or_default().saturating_sub(MARGIN);
-        // To stop between two requests is safe: the serial says that the zone is not complete, and the next attempt
-        // compares anew.
-        match tokio::time::timeout(left, self.work(line)).await {
-            Ok(Ok(())) => Vec::new(),
-            Ok(Err(Again)) => ids,
+    /// The messages that must come again.
+    async fn work_in_time(&self, line: Line, context: &Context) -> Vec<Undone> {
+        let all: Vec<Undone> = line.iter().map(Undone::of).collect();
+        let end = context.deadline().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = end.saturating_sub((self.clock)()).saturating_sub(MARGIN);
+        // Nothing is begun that will hardly end. What is under way all the same is cut off, and that is safe: the serial
+        // says that the zone is not complete, and the next attempt compares anew.
+        let stop_at = (self.clock)() + left.saturating_sub(LAST_ANSWER.min(left / 2));
+        let again = match tokio::time::timeout(left, self.work(line, stop_at)).await {
+            Ok(Ok(())) => return Vec::new(),
+            Ok(Err(again)) => again,
             Err(_) => {
-                tracing::warn!(messages = ids.len(), "out of time: the messages will come again");
-                ids
+                tracing::warn!(messages = all.len(), "out of time: the messages will come again");
+                Again::FAILED
             }
+        };
+        // They come again in any case; this says when.
+        let left = end.saturating_sub((self.clock)()).min(MARGIN) / 2;
+        if tokio::time::timeout(left, self.queue.take_back(&all, again.got_ahead)).await.is_err() {
+            tracing::warn!(messages = all.len(), "messages come again only after the queue's visibility time-out");
         }
+        all
     }
 
-    async fn work(&self, line: Line) -> Result<(), Again> {
+    async fn work(&self, line: Line, stop_at: Duration) -> Result<(), Again> {
         let mut unfit = Vec::new();
         let mut zones: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
         for received in line {
@@ -96,25 +128,47 @@ impl Worker {
                     Some(messages) => messages.push((received, message)),
                     None => zones.push(vec![(received, message)]),
                 },
-                Err(reason) => unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason }),
+                Err(reason) => {
+                    unfit.push(Unfit { message: received, why: Why::new(Kind::Undecodable, reason) });
+                }
             }
         }
         for messages in zones {
-            self.work_on_zone(messages, &mut unfit).await?;
+            for turn in self.turns_of(messages) {
+                self.work_on_zone(turn, &mut unfit, stop_at).await?;
+            }
         }
-        for Unfit { message, kind, reason } in unfit {
-            let put = self.quarantine.put(&message, kind, &reason, millis(now())).await;
+        for Unfit { message, why } in unfit {
+            let put = self.quarantine.put(&message, &why, millis(now())).await;
             let message_id = message.message_id.as_deref().unwrap_or_default();
             let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
+            let (outcome, reason) = (why.kind.as_str(), &why.reason);
             match put {
-                Ok(()) => tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, "quarantined"),
+                Ok(()) => tracing::error!(zone, message_id, outcome, reason, "quarantined"),
                 Err(error) => {
-                    tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, %error, "not quarantined: it will come again");
-                    return Err(Again);
+                    tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
+                    return Err(Again::FAILED);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Of one zone's messages, what is worked on together. What an operator approved is applied in its turn, for no other
+    /// message may do the same; and what came before a rollback is undone by it.
+    fn turns_of(&self, messages: Vec<(SqsMessage, Message)>) -> Vec<Vec<(SqsMessage, Message)>> {
+        let is_rollback = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
+        let last_rollback =
+            messages.iter().rposition(|(_, message)| is_rollback(message) && message.snapshot(self.limits).is_ok());
+        let mut turns: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
+        for message in messages.into_iter().skip(last_rollback.unwrap_or(0)) {
+            let is_alone = |(_, message): &(SqsMessage, Message)| !message.meta.approved.is_empty();
+            match turns.last_mut() {
+                Some(turn) if !is_alone(&message) && !turn.iter().any(is_alone) => turn.push(message),
+                _ => turns.push(vec![message]),
+            }
+        }
+        turns
     }
 
     /// Applies the newest of one zone's messages that is a snapshot at all.
@@ -122,74 +176,92 @@ impl Worker {
         &self,
         mut messages: Vec<(SqsMessage, Message)>,
         unfit: &mut Vec<Unfit>,
+        stop_at: Duration,
     ) -> Result<(), Again> {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
             let (received, message) = messages.remove(newest);
-            let snapshot = match message.snapshot(self.limits) {
+            let snapshot = match self.snapshot(&message).await? {
                 Ok(snapshot) => snapshot,
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason: error.to_string() });
+                Err(why) => {
+                    unfit.push(Unfit { message: received, why });
                     continue;
                 }
             };
-            // One that wants a full comparison is not superseded by one of the same serial that does not.
-            let trusts_serial = message.reason.trusts_serial()
-                && messages.iter().all(|(_, other)| other.serial != message.serial || other.reason.trusts_serial());
-            let result = self.sync(&message, &snapshot, trusts_serial, messages.len()).await;
-            return match result {
-                Ok(()) => Ok(()),
-                Err(error) if error.is_transient() => Err(Again),
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: kind_of(&error), reason: error.to_string() });
-                    Ok(())
-                }
-            };
+            // One that wants a full comparison is not superseded by one that does not.
+            let trusts_serial =
+                message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
+            let terms = Terms { trusts_serial, approved: &message.meta.approved, policy: self.policy };
+            if let Some(why) = self.sync(&message, &snapshot, terms, messages.len(), stop_at).await? {
+                unfit.push(Unfit { message: received, why });
+            }
+            return Ok(());
         }
         Ok(())
     }
 
+    /// A message's snapshot, from wherever it is; or why there is none, which no retry can mend.
+    async fn snapshot(&self, message: &Message) -> Result<Result<Snapshot, Why>, Again> {
+        let whole = match self.overflow.fetch(message, self.limits).await {
+            Ok(whole) => whole,
+            Err(error) if error.is_transient() => {
+                let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+                tracing::error!(%zone, %serial, %reason, outcome = "retry", %error, "zone not synced");
+                return Err(Again::FAILED);
+            }
+            Err(error) => return Ok(Err(Why::new(kind_of_overflow(&error), error.to_string()))),
+        };
+        Ok(whole.snapshot(self.limits).map_err(|error| Why::new(Kind::Undecodable, error.to_string())))
+    }
+
+    /// Why it must be put aside, if it must.
     async fn sync(
         &self,
         message: &Message,
         snapshot: &Snapshot,
-        trusts_serial: bool,
+        terms: Terms<'_>,
         superseded: usize,
-    ) -> Result<(), Route53Error> {
+        stop_at: Duration,
+    ) -> Result<Option<Why>, Again> {
         let began = now();
         let id = message.meta.hosted_zone_id.as_deref();
-        let mut calls = 0;
+        let (mut calls, mut throttles, mut applied) = (0, 0, 0);
         let result = async {
-            let mut hosted = self.route53.find(&message.zone, id).await?;
-            let mut result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+            let mut hosted = self.route53.find_by(&message.zone, id, Some(stop_at)).await?;
+            let mut result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
-                let before = hosted.calls;
-                hosted = self.route53.find(&message.zone, None).await?;
-                hosted.calls += before;
-                result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+                let before = hosted;
+                hosted = self.route53.find_by(&message.zone, None, Some(stop_at)).await?;
+                hosted.calls += before.calls;
+                hosted.throttles += before.throttles;
+                result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             }
-            calls = hosted.calls;
+            (calls, throttles, applied) = (hosted.calls, hosted.throttles, hosted.applied);
             result
         }
         .await;
         let ended = now();
         let milliseconds = millis(ended).saturating_sub(millis(began));
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
-        match &result {
-            Ok(Outcome::Applied { plan, batches }) => {
+        let path = if let Ok(Outcome::Applied { path, .. }) = &result { Some(*path) } else { None };
+        if let Some(line) = metrics::took(zone, throttles, path, millis(ended)) {
+            println!("{line}");
+        }
+        match result {
+            Ok(Outcome::Applied { plan, batches, path }) => {
                 let counts = plan.counts();
                 let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
                 let untranslated: Vec<_> =
                     plan.untranslated.iter().map(|(rtype, records)| format!("{rtype}:{records}")).collect();
                 tracing::info!(
-                    %zone, %serial, %reason, outcome = "applied", created = counts.created, changed = counts.changed,
+                    %zone, %serial, %reason, outcome = "applied", path = path.as_str(), created = counts.created, changed = counts.changed,
                     deleted = counts.deleted, foreign = plan.kept.len(), collisions = plan.collisions.len(),
-                    left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, superseded,
+                    left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, throttles, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
-                for line in metrics::left_out(zone, plan, millis(ended)) {
+                for line in metrics::left_out(zone, &plan, millis(ended)) {
                     println!("{line}");
                 }
                 for left in &plan.left_out {
@@ -198,36 +270,101 @@ impl Worker {
                 for (name, rtype) in &plan.collisions {
                     tracing::warn!(%zone, %serial, %name, %rtype, "left out: an RRset that is not ours has its place");
                 }
+                Ok(None)
             }
             Ok(Outcome::Unchanged) => {
                 tracing::info!(%zone, %serial, %reason, outcome = "unchanged", calls, superseded, milliseconds, "zone synced");
+                Ok(None)
             }
             Ok(Outcome::Stale) => {
                 tracing::warn!(%zone, %serial, %reason, outcome = "stale", calls, superseded, milliseconds, "snapshot dropped: the hosted zone is not older");
+                Ok(None)
+            }
+            Ok(Outcome::Held { held, plan }) => {
+                let kind = kind_held(&held);
+                let counts = plan.map(|plan| plan.counts());
+                let Counts { created, changed, deleted } = counts.unwrap_or_default();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = kind.as_str(), created, changed, deleted, calls, superseded,
+                    milliseconds, %held, "snapshot held"
+                );
+                let reason = match held.needs() {
+                    Some(_) => format!("{held}: look at the primary and, where it is meant, approve this message"),
+                    None => held.to_string(),
+                };
+                Ok(Some(Why { plan: counts, needs: held.needs(), ..Why::new(kind, reason) }))
+            }
+            Ok(Outcome::Refused { plan, refused }) => {
+                let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
+                    milliseconds, "RRsets refused: the rest was applied, and the serial stays"
+                );
+                for Refused { name, words, .. } in &refused {
+                    tracing::warn!(%zone, %serial, %name, %words, "refused by Route 53");
+                }
+                let reason = format!(
+                    "Route 53 refused {} of the zone's RRsets; all others are as at serial {serial}, and the hosted zone's serial \
+                     was not advanced: the next snapshot tries again",
+                    rrsets.len()
+                );
+                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
+                words.dedup();
+                let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
+                Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
+            }
+            Err(error @ Route53Error::OutOfTime { .. }) => {
+                let outcome = if applied > 0 { "goes_on" } else { "retry" };
+                tracing::warn!(%zone, %serial, %reason, outcome, applied, calls, throttles, superseded, milliseconds, %error, "zone not synced yet");
+                Err(Again { got_ahead: applied > 0 })
             }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.
                 self.route53.forget(zone);
-                let outcome = if error.is_transient() { "retry" } else { kind_of(error).as_str() };
+                let outcome = if error.is_transient() { "retry" } else { kind_of(&error).as_str() };
                 tracing::error!(%zone, %serial, %reason, outcome, calls, superseded, milliseconds, %error, "zone not synced");
+                if error.is_transient() {
+                    Err(Again::FAILED)
+                } else {
+                    Ok(Some(Why::new(kind_of(&error), error.to_string())))
+                }
             }
         }
-        result.map(drop)
+    }
+}
+
+const fn kind_held(held: &Held) -> Kind {
+    match held {
+        Held::OtherZone { .. } => Kind::OtherZone,
+        Held::Signed(_) => Kind::Signed,
+        Held::MassDeletion { .. } => Kind::Held,
+        Held::OverQuota { .. } => Kind::OverQuota,
     }
 }
 
 const fn kind_of(error: &Route53Error) -> Kind {
     match error {
-        Route53Error::NoHostedZone(_)
-        | Route53Error::NoSuchHostedZone(_)
-        | Route53Error::SeveralHostedZones { .. }
-        | Route53Error::OtherName { .. } => Kind::NoHostedZone,
+        Route53Error::NoHostedZone(_) | Route53Error::NoSuchHostedZone(_) | Route53Error::SeveralHostedZones { .. } => {
+            Kind::NoHostedZone
+        }
+        Route53Error::OtherName { .. } => Kind::OtherZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }
+        | Route53Error::OutOfTime { .. }
         | Route53Error::Answer(_)
         | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
+    }
+}
+
+const fn kind_of_overflow(error: &OverflowError) -> Kind {
+    match error {
+        OverflowError::TooLarge(_) | OverflowError::NotText(_) => Kind::Undecodable,
+        OverflowError::Elsewhere { .. }
+        | OverflowError::Gone { .. }
+        | OverflowError::Refused { .. }
+        | OverflowError::Unavailable { .. } => Kind::NoSnapshot,
     }
 }
 
@@ -278,6 +415,11 @@ fn parse(message: &SqsMessage) -> Result<Message, String> {
 
 fn attribute_of<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
     message.message_attributes.get(name)?.string_value.as_deref()
+}
+
+/// The worker's clock.
+pub fn clock() -> Duration {
+    now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the handler is where the worker reads the clock")]

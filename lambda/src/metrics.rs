@@ -10,6 +10,7 @@ use secondary53_zone::rrset::Rtype;
 use serde_json::json;
 
 use crate::plan::Plan;
+use crate::sync::Path;
 
 /// Where the metrics stand in CloudWatch.
 const NAMESPACE: &str = "secondary53";
@@ -24,6 +25,27 @@ pub fn left_out(zone: &Name, plan: &Plan, at_ms: u64) -> Vec<String> {
     let untranslatable = plan.untranslated.iter().map(|counted| ("UntranslatableRecords", counted));
     let left_out = rrsets.iter().map(|counted| ("LeftOutRRsets", counted));
     untranslatable.chain(left_out).map(|(name, (rtype, count))| line(zone, name, *rtype, *count, at_ms)).collect()
+}
+
+/// What a zone took: `Throttles`, how often Route 53 said to slow down, or that the hosted zone was busy; `FastPath` or
+/// `FullPath`, that it was changed by what the snapshot said, or by all that the hosted zone holds. Nothing where all are 0.
+pub fn took(zone: &Name, throttles: u32, path: Option<Path>, at_ms: u64) -> Option<String> {
+    let is = |wanted| u32::from(path == Some(wanted));
+    let counted = [("Throttles", throttles), ("FastPath", is(Path::Fast)), ("FullPath", is(Path::Full))];
+    let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+    if counted.is_empty() {
+        return None;
+    }
+    let metrics: Vec<_> = counted.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
+    let mut line = json!({
+        "_aws": { "Timestamp": at_ms, "CloudWatchMetrics": [directive] },
+        "zone": zone.to_string(),
+    });
+    for (name, count) in counted {
+        line[name] = count.into();
+    }
+    Some(line.to_string())
 }
 
 fn line(zone: &Name, name: &str, rtype: Rtype, count: usize, at_ms: u64) -> String {
@@ -74,5 +96,21 @@ mod tests {
             ]
         );
         assert_eq!(left_out(&zone, &Plan::default(), 0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_zone_took_is_one_line_or_none() {
+        let zone = Name::parse("example.com").unwrap();
+        assert_eq!(took(&zone, 0, None, 0), None);
+        for (throttles, path, named) in [
+            (3, None, &["Throttles"][..]),
+            (0, Some(Path::Fast), &["FastPath"]),
+            (2, Some(Path::Full), &["Throttles", "FullPath"]),
+        ] {
+            let line: serde_json::Value = serde_json::from_str(&took(&zone, throttles, path, 7).unwrap()).unwrap();
+            let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+            assert_eq!(metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect::<Vec<_>>(), named);
+            assert!(named.iter().all(|name| line[*name] == if *name == "Throttles" { throttles } else { 1 }));
+        }
     }
 }

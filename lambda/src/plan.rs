@@ -9,6 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashSet};
 
+use secondary53_zone::delta::Delta;
 use secondary53_zone::name::{Name, NameRef};
 use secondary53_zone::rrset::{Rrset, Rtype};
 use secondary53_zone::zone::{Soa, Zone};
@@ -36,6 +37,10 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Records of types that Route 53 does not have, by type.
     pub untranslated: BTreeMap<Rtype, usize>,
+    /// RRsets of ours that the hosted zone has now: of its apex neither the NS nor the SOA, and nothing that is foreign.
+    pub ours: usize,
+    /// RRsets that the hosted zone has now, all that count towards its quota.
+    pub there: usize,
 }
 
 /// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
@@ -113,13 +118,60 @@ pub struct Counts {
     pub deleted: usize,
 }
 
+/// How much of what is ours would be lost: how far a mistake at the primary would reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// RRsets that go and leave nothing of their kind. What gives way to a CNAME at its name, or a CNAME to something else,
+    /// is changed rather than lost.
+    pub deleted: usize,
+    /// RRsets of ours in the hosted zone.
+    pub of: usize,
+}
+
 impl Plan {
     /// Compares what is hosted with what is desired. `hosted` must be in canonical order by owner and type: see
     /// [`crate::hosted::sort_hosted`].
     pub fn new(hosted: &[HostedRrset], desired: &Zone) -> Result<Self, HostedError> {
+        let soa = hosted.iter().find(|rrset| rrset.text.rtype == Rtype::SOA).ok_or(HostedError::NoSoa)?;
+        Ok(Self::compare(hosted, desired, &HostedSoa::read(&soa.text)?))
+    }
+
+    /// What a delta changes in a hosted zone that holds just what the delta starts from. Of what is not ours, or was left out
+    /// before, it tells only where the delta touches it.
+    ///
+    /// The hosted zone was not read, but for its SOA, so `old` is spelt as this worker spells it. Where Route 53 holds
+    /// something else it refuses the request, for each change begins with a DELETE of what is there or is a CREATE of what
+    /// is not. How many RRsets there are is as good as can be known so: [`crate::guard::on_delta`] goes by it.
+    pub fn of_delta(delta: &Delta, desired: &Zone, soa: &HostedSoa) -> Self {
         let apex = desired.apex();
-        let mut plan = Self::default();
-        let mut hosted_soa = None;
+        let is_apexs_own = |rrset: &Rrset<'_>| is_apexs_own(apex, rrset.owner(), rrset.rtype());
+        // What has no text is not in the hosted zone, or stands there as it was before: either way it is not touched.
+        let there: Vec<HostedRrset> = delta
+            .before()
+            .rrsets()
+            .filter(|rrset| !is_apexs_own(rrset))
+            .filter_map(|rrset| Some(HostedRrset { text: text_of(apex, &rrset).ok()?, foreign: None }))
+            .collect();
+        let mut plan = Self::compare(&there, delta.after(), soa);
+        for name in &mut plan.names {
+            let owner = name.name.by_ref();
+            let stays = |rrset: Rrset<'_>| {
+                delta.after().get(owner, rrset.rtype()).is_none()
+                    && !is_apexs_own(&rrset)
+                    && text_of(apex, &rrset).is_ok()
+            };
+            name.others_stay |= desired.at(owner).any(stays);
+        }
+        let is_held = |rrset: &Rrset<'_>| !is_apexs_own(rrset) && value::HELD.contains(&rrset.rtype());
+        let Counts { created, deleted, .. } = plan.counts();
+        plan.ours = (desired.rrsets().filter(is_held).count() + deleted).saturating_sub(created);
+        plan.there = plan.ours;
+        plan
+    }
+
+    fn compare(hosted: &[HostedRrset], desired: &Zone, hosted_soa: &HostedSoa) -> Self {
+        let apex = desired.apex();
+        let mut plan = Self { there: hosted.len(), ..Self::default() };
         let mut hosted_names = hosted.chunk_by(|a, b| a.text.name == b.text.name).peekable();
         let desired: Vec<Rrset<'_>> = desired.rrsets().collect();
         let mut desired_names = desired.chunk_by(|a, b| a.owner() == b.owner()).peekable();
@@ -133,12 +185,10 @@ impl Plan {
             let hosted_here = hosted_names.next_if(|_| order.is_le()).unwrap_or(&[]);
             let desired_here = desired_names.next_if(|_| order.is_ge()).unwrap_or(&[]);
             plan.compare_name(apex, hosted_here, desired_here);
-            hosted_soa = hosted_soa.or_else(|| hosted_here.iter().find(|rrset| rrset.text.rtype == Rtype::SOA));
         }
-        let hosted_soa = HostedSoa::read(&hosted_soa.ok_or(HostedError::NoSoa)?.text)?;
         let soa = desired.iter().find(|rrset| rrset.rtype() == Rtype::SOA);
-        plan.soa = soa.and_then(|soa| soa_to_be(&hosted_soa, soa));
-        Ok(plan)
+        plan.soa = soa.and_then(|soa| soa_to_be(hosted_soa, soa));
+        plan
     }
 
     /// Whether there is nothing to do.
@@ -159,9 +209,32 @@ impl Plan {
         counts
     }
 
+    /// RRsets that the hosted zone has once it is done.
+    pub fn size_after(&self) -> usize {
+        let counts = self.counts();
+        (self.there + counts.created).saturating_sub(counts.deleted)
+    }
+
+    /// RRsets that the hosted zone may have on the way, where nothing is deleted early.
+    pub fn size_at_most(&self) -> usize {
+        self.there + self.counts().created
+    }
+
+    /// How much of what is ours would be lost.
+    pub fn deletions(&self) -> Deletions {
+        let is_lost = |name: &NameChanges, change: &Change| {
+            let Change::Delete(old) = change else { return false };
+            let takes_its_place =
+                |other: &Change| matches!(other, Change::Create(new) if excludes(old.rtype, new.rtype));
+            !name.changes.iter().any(takes_its_place)
+        };
+        let lost = |name: &NameChanges| name.changes.iter().filter(|change| is_lost(name, change)).count();
+        Deletions { deleted: self.names.iter().map(lost).sum(), of: self.ours }
+    }
+
     /// `hosted` and `desired` are of one name, and sorted by type.
     fn compare_name(&mut self, apex: &Name, hosted: &[HostedRrset], desired: &[Rrset<'_>]) {
-        let is_apexs_own = |name: NameRef<'_>, rtype| name == apex.by_ref() && matches!(rtype, Rtype::NS | Rtype::SOA);
+        let is_apexs_own = |name: NameRef<'_>, rtype| is_apexs_own(apex, name, rtype);
         let foreign: Vec<&HostedRrset> = hosted.iter().filter(|rrset| rrset.foreign.is_some()).collect();
         self.kept.extend(
             foreign.iter().filter_map(|rrset| Some((rrset.text.name.clone(), rrset.text.rtype, rrset.foreign?))),
@@ -170,11 +243,13 @@ impl Plan {
         let mut others = Vec::new();
         let mut others_stay = !foreign.is_empty();
 
-        let mut ours = hosted
+        let ours: Vec<&RrsetText> = hosted
             .iter()
             .filter(|rrset| rrset.foreign.is_none() && !is_apexs_own(rrset.text.name.by_ref(), rrset.text.rtype))
             .map(|rrset| &rrset.text)
-            .peekable();
+            .collect();
+        self.ours += ours.len();
+        let mut ours = ours.into_iter().peekable();
         for rrset in desired.iter().filter(|rrset| !is_apexs_own(rrset.owner(), rrset.rtype())) {
             while let Some(old) = ours.next_if(|old| old.rtype < rrset.rtype()) {
                 deletions.push(Change::Delete(old.clone()));
@@ -213,6 +288,11 @@ impl Plan {
             self.names.push(NameChanges { name, changes: deletions, others_stay });
         }
     }
+}
+
+/// The apex's NS is Route 53's, and its SOA is not changed like the others.
+fn is_apexs_own(apex: &Name, name: NameRef<'_>, rtype: Rtype) -> bool {
+    name == apex.by_ref() && matches!(rtype, Rtype::NS | Rtype::SOA)
 }
 
 /// Whether an RRset of a type cannot stand beside one of another at the same name.

@@ -1,20 +1,31 @@
 //! Route 53's API: find a hosted zone, read it, change it.
 //!
-//! The SDK sends again what was throttled, what met `PriorRequestNotComplete` and what got no answer. It does so for
-//! changes too, and rightly: each is DELETE of what is there and CREATE of what is not, so one that was applied though its
-//! answer was lost is refused the second time, and the zone is read anew.
+//! What was throttled, what met `PriorRequestNotComplete` and what got no answer is sent again: here and not by the SDK, so
+//! that each attempt waits for its turn, is counted, and ends before the invocation does. That holds for changes too, and
+//! rightly: each is DELETE of what is there and CREATE of what is not, so one that was applied though its answer was lost is
+//! refused the second time, and the zone is read anew.
+
+mod attempt;
+mod quota;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_route53::config::retry::RetryConfig;
+use aws_sdk_route53::error::BuildError;
 use aws_sdk_route53::types::{self, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
 
+use self::attempt::Attempts;
 use crate::batch::{Action, Batch, Item};
+use crate::handler;
 use crate::hosted::{HostedError, HostedRrset, HostedSoa, sort_hosted};
+use crate::pace::Pace;
+use crate::settings::WORKERS;
+use crate::turns::{OutOfTime, Turns};
 use crate::value;
 
 /// RRsets in one page: the most that Route 53 gives (`ListResourceRecordSets`).
@@ -85,6 +96,12 @@ pub enum Route53Error {
         /// What happened.
         message: String,
     },
+    /// The next attempt would be too late for this invocation.
+    #[error("there is no time left for {operation} in this invocation")]
+    OutOfTime {
+        /// The API's action.
+        operation: &'static str,
+    },
     /// The answer was not understood.
     #[error(transparent)]
     Answer(#[from] HostedError),
@@ -102,7 +119,7 @@ pub enum Route53Error {
 impl Route53Error {
     /// Whether the same request may succeed later, with nothing changed by anyone.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Unsettled(_) | Self::Endless { .. })
+        matches!(self, Self::Unavailable { .. } | Self::OutOfTime { .. } | Self::Unsettled(_) | Self::Endless { .. })
     }
 }
 
@@ -110,6 +127,7 @@ impl Route53Error {
 #[derive(Debug)]
 pub struct Route53 {
     client: Client,
+    turns: Turns,
     /// By name, and by the id that was asked for: hosted zones may share a name.
     ids: Mutex<HashMap<(Name, Option<String>), String>>,
 }
@@ -118,70 +136,74 @@ pub struct Route53 {
 #[derive(Debug)]
 pub struct HostedZone<'a> {
     client: &'a Client,
+    turns: &'a Turns,
     /// Without `/hostedzone/`.
     pub id: String,
     /// The zone's name.
     pub name: Name,
-    /// Operations asked for; what the SDK sent again is not counted.
+    /// What was asked, what was asked again counted again.
     pub calls: u32,
+    /// How often Route 53 said to slow down, or that the zone was busy.
+    pub throttles: u32,
+    /// Batches that were applied.
+    pub applied: u32,
+    /// Nothing is asked after this time since 1970-01-01T00:00:00Z: it is [`Route53Error::OutOfTime`] instead.
+    pub stop_at: Option<Duration>,
+    /// Where it has been asked for.
+    known_quota: Option<usize>,
 }
 
 impl Route53 {
-    /// Takes a client. Its retries are all there are.
-    pub fn new(client: Client) -> Self {
-        Self { client, ids: Mutex::default() }
+    /// Takes a client, whose retries are turned off, and goes at the pace of one of [`WORKERS`].
+    pub fn new(client: &Client) -> Self {
+        Self::with_turns(client, Turns::new(Pace::of(WORKERS), handler::clock))
+    }
+
+    /// The same at another pace.
+    pub fn with_turns(client: &Client, turns: Turns) -> Self {
+        let config = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config), turns, ids: Mutex::default() }
     }
 
     /// Finds the hosted zone of a name: the one with `id` where that is given, else the only public one, else the only
     /// private one.
     pub async fn find(&self, name: &Name, id: Option<&str>) -> Result<HostedZone<'_>, Route53Error> {
+        self.find_by(name, id, None).await
+    }
+
+    /// The same, and nothing is asked after `stop_at`: [`HostedZone::stop_at`].
+    pub async fn find_by(
+        &self,
+        name: &Name,
+        id: Option<&str>,
+        stop_at: Option<Duration>,
+    ) -> Result<HostedZone<'_>, Route53Error> {
         let wanted = (name.clone(), id.map(ToOwned::to_owned));
         let cached = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted).cloned();
-        let (id, calls) = match (cached, id) {
-            (Some(cached), _) => (cached, 0),
-            (None, Some(id)) => (self.check(name, bare_id(id)).await?, 1),
-            (None, None) => self.search(name).await?,
+        // Until the id is known it is the name that stands in the lines.
+        let mut hosted = HostedZone {
+            client: &self.client,
+            turns: &self.turns,
+            id: id.map_or_else(|| name.to_string(), |id| bare_id(id).to_owned()),
+            name: name.clone(),
+            calls: 0,
+            throttles: 0,
+            applied: 0,
+            stop_at,
+            known_quota: None,
         };
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted, id.clone());
-        Ok(HostedZone { client: &self.client, id, name: name.clone(), calls })
+        hosted.id = match (cached, id) {
+            (Some(cached), _) => cached,
+            (None, Some(_)) => hosted.check().await?,
+            (None, None) => hosted.search().await?,
+        };
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted, hosted.id.clone());
+        Ok(hosted)
     }
 
     /// Forgets where a zone was: it may have been deleted and made anew.
     pub fn forget(&self, name: &Name) {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).retain(|(found, _), _| found != name);
-    }
-
-    async fn check(&self, name: &Name, id: &str) -> Result<String, Route53Error> {
-        let answer = self.client.get_hosted_zone().id(id).send().await;
-        let answer = answer.map_err(|error| error_of(id, "GetHostedZone", &error))?;
-        let found = answer.hosted_zone().map(types::HostedZone::name).unwrap_or_default();
-        if value::parse_name(found).is_ok_and(|found| found == *name) {
-            return Ok(id.to_owned());
-        }
-        Err(Route53Error::OtherName { id: id.to_owned(), name: name.clone(), found: found.to_owned() })
-    }
-
-    async fn search(&self, name: &Name) -> Result<(String, u32), Route53Error> {
-        const OPERATION: &str = "ListHostedZonesByName";
-        let (mut public, mut private) = (Vec::new(), Vec::new());
-        let mut next_id = None;
-        for calls in 1..=MAX_ZONE_PAGES {
-            let page = self.client.list_hosted_zones_by_name();
-            let page = page.dns_name(value::name_text(name.by_ref())).set_hosted_zone_id(next_id);
-            let answer = page.send().await.map_err(|error| error_of("", OPERATION, &error))?;
-            // The list begins at the name and goes on to those after it.
-            let is_named = |text: &str| value::parse_name(text).is_ok_and(|found| found == *name);
-            for zone in answer.hosted_zones().iter().filter(|zone| is_named(zone.name())) {
-                let is_private = zone.config().is_some_and(types::HostedZoneConfig::private_zone);
-                let ids = if is_private { &mut private } else { &mut public };
-                ids.push(bare_id(zone.id()).to_owned());
-            }
-            next_id = answer.next_hosted_zone_id().map(ToOwned::to_owned);
-            if !answer.is_truncated() || !answer.next_dns_name().is_some_and(is_named) {
-                return only(name, public, private).map(|id| (id, calls));
-            }
-        }
-        Err(Route53Error::Endless { operation: OPERATION })
     }
 }
 
@@ -195,13 +217,46 @@ fn only(name: &Name, public: Vec<String>, private: Vec<String>) -> Result<String
 }
 
 impl HostedZone<'_> {
+    async fn check(&mut self) -> Result<String, Route53Error> {
+        let request = self.client.get_hosted_zone().id(&self.id);
+        let answer = self.attempts("GetHostedZone").ask(|| request.clone().send()).await?;
+        let found = answer.hosted_zone().map(types::HostedZone::name).unwrap_or_default();
+        if value::parse_name(found).is_ok_and(|found| found == self.name) {
+            return Ok(self.id.clone());
+        }
+        Err(Route53Error::OtherName { id: self.id.clone(), name: self.name.clone(), found: found.to_owned() })
+    }
+
+    async fn search(&mut self) -> Result<String, Route53Error> {
+        const OPERATION: &str = "ListHostedZonesByName";
+        let name = self.name.clone();
+        let (mut public, mut private) = (Vec::new(), Vec::new());
+        let mut next_id = None;
+        for _ in 0..MAX_ZONE_PAGES {
+            let page = self.client.list_hosted_zones_by_name();
+            let page = page.dns_name(value::name_text(name.by_ref())).set_hosted_zone_id(next_id);
+            let answer = self.attempts(OPERATION).ask(|| page.clone().send()).await?;
+            // The list begins at the name and goes on to those after it.
+            let is_named = |text: &str| value::parse_name(text).is_ok_and(|found| found == name);
+            for zone in answer.hosted_zones().iter().filter(|zone| is_named(zone.name())) {
+                let is_private = zone.config().is_some_and(types::HostedZoneConfig::private_zone);
+                let ids = if is_private { &mut private } else { &mut public };
+                ids.push(bare_id(zone.id()).to_owned());
+            }
+            next_id = answer.next_hosted_zone_id().map(ToOwned::to_owned);
+            if !answer.is_truncated() || !answer.next_dns_name().is_some_and(is_named) {
+                return only(&name, public, private);
+            }
+        }
+        Err(Route53Error::Endless { operation: OPERATION })
+    }
+
     /// Reads the SOA, in one call.
     pub async fn soa(&mut self) -> Result<HostedSoa, Route53Error> {
-        self.calls += 1;
         let apex = value::name_text(self.name.by_ref());
         let page = self.client.list_resource_record_sets().hosted_zone_id(&self.id);
         let page = page.start_record_name(apex).start_record_type(RrType::Soa).max_items(1);
-        let answer = page.send().await.map_err(|error| error_of(&self.id, "ListResourceRecordSets", &error))?;
+        let answer = self.attempts("ListResourceRecordSets").ask(|| page.clone().send()).await?;
         let first = answer.resource_record_sets().first().ok_or(HostedError::NoSoa)?;
         let rrset = HostedRrset::try_from(first)?.text;
         if (&rrset.name, rrset.rtype) != (&self.name, Rtype::SOA) {
@@ -216,11 +271,10 @@ impl HostedZone<'_> {
         let mut rrsets = Vec::new();
         let (mut name, mut rtype, mut identifier) = (None, None, None);
         for _ in 0..MAX_PAGES {
-            self.calls += 1;
             let page = self.client.list_resource_record_sets().hosted_zone_id(&self.id).max_items(PAGE);
             let page = page.set_start_record_name(name).set_start_record_type(rtype);
             let page = page.set_start_record_identifier(identifier);
-            let answer = page.send().await.map_err(|error| error_of(&self.id, OPERATION, &error))?;
+            let answer = self.attempts(OPERATION).ask(|| page.clone().send()).await?;
             for set in answer.resource_record_sets() {
                 rrsets.push(HostedRrset::try_from(set)?);
             }
@@ -238,16 +292,30 @@ impl HostedZone<'_> {
     /// Applies one batch, all of it or nothing.
     pub async fn change(&mut self, batch: &Batch, comment: &str) -> Result<(), Route53Error> {
         const OPERATION: &str = "ChangeResourceRecordSets";
-        self.calls += 1;
         let comment: String = comment.chars().take(MAX_COMMENT).collect();
         let changes = batch.items.iter().map(change_of).collect::<Result<Vec<_>, _>>();
-        let batch =
+        let changes =
             changes.and_then(|changes| ChangeBatch::builder().comment(comment).set_changes(Some(changes)).build());
         // Only a field that was forgotten above makes a builder fail.
-        let batch = batch.map_err(|error| refused(OPERATION, &error))?;
-        let request = self.client.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(batch);
-        request.send().await.map_err(|error| error_of(&self.id, OPERATION, &error))?;
+        let changes = changes.map_err(|error| refused(OPERATION, &error))?;
+        let request = self.client.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(changes);
+        // Once, however often it is sent: what was throttled was not charged for.
+        let turn = self.turns.changes(batch.changes(), &self.id, self.stop_at).await;
+        turn.map_err(|OutOfTime| Route53Error::OutOfTime { operation: OPERATION })?;
+        self.attempts(OPERATION).ask(|| request.clone().send()).await?;
+        self.applied += 1;
         Ok(())
+    }
+
+    fn attempts(&mut self, operation: &'static str) -> Attempts<'_> {
+        Attempts {
+            operation,
+            turns: self.turns,
+            id: &self.id,
+            stop_at: self.stop_at,
+            calls: &mut self.calls,
+            throttles: &mut self.throttles,
+        }
     }
 }
 
@@ -274,32 +342,6 @@ fn bare_id(id: &str) -> &str {
 
 fn refused(operation: &'static str, error: &BuildError) -> Route53Error {
     Route53Error::Refused { operation, code: NOT_SENT.to_owned(), message: error.to_string() }
-}
-
-/// By AWS's code, never by its words.
-fn error_of<E, R>(id: &str, operation: &'static str, error: &SdkError<E, R>) -> Route53Error
-where
-    SdkError<E, R>: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let message = || error.message().unwrap_or("(no message)").to_owned();
-    if let SdkError::ConstructionFailure(_) = error {
-        // The SDK will not even send it, today or tomorrow: an empty id.
-        let message = DisplayErrorContext(error).to_string();
-        return Route53Error::Refused { operation, code: NOT_SENT.to_owned(), message };
-    }
-    match error.code() {
-        Some("InvalidChangeBatch") => Route53Error::InvalidChangeBatch(message()),
-        Some("NoSuchHostedZone") => Route53Error::NoSuchHostedZone(id.to_owned()),
-        Some(
-            code @ ("AccessDenied"
-            | "AccessDeniedException"
-            | "InvalidInput"
-            | "NotAuthorizedException"
-            | "InvalidDomainName"),
-        ) => Route53Error::Refused { operation, code: code.to_owned(), message: message() },
-        Some(code) => Route53Error::Unavailable { operation, message: format!("{code}: {}", message()) },
-        None => Route53Error::Unavailable { operation, message: DisplayErrorContext(error).to_string() },
-    }
 }
 
 #[cfg(test)]

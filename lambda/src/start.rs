@@ -10,14 +10,20 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secondary53_aws::Objects;
 use tracing_subscriber::EnvFilter;
 
-use crate::handler::Worker;
+use crate::handler::{self, Worker};
+use crate::overflow::Overflow;
+use crate::pace::Pace;
 use crate::quarantine::Quarantine;
+use crate::queue::Queue;
+use crate::refusals::Refusals;
 use crate::route53::Route53;
 use crate::settings::Settings;
+use crate::turns::Turns;
 
-/// The SDK's three attempts are too few for an API of ten requests a second that all of an account shares.
+/// For SQS. Route 53 is asked again by [`crate::route53`] itself.
 const ATTEMPTS: u32 = 10;
 const FIRST_BACKOFF: Duration = Duration::from_millis(200);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
@@ -56,9 +62,18 @@ pub async fn aws() -> SdkConfig {
 /// A worker with its clients.
 pub async fn worker(settings: Settings) -> Worker {
     let aws = aws().await;
+    let sqs = aws_sdk_sqs::Client::new(&aws);
     Worker {
-        route53: Route53::new(aws_sdk_route53::Client::new(&aws)),
-        quarantine: Quarantine::new(aws_sdk_sqs::Client::new(&aws), settings.dlq_url),
+        route53: Route53::with_turns(
+            &aws_sdk_route53::Client::new(&aws),
+            Turns::new(Pace::of(settings.workers), handler::clock),
+        ),
+        overflow: Overflow::new(Objects::new(&aws), settings.overflow_buckets),
+        quarantine: Quarantine::new(sqs.clone(), settings.dlq_url),
+        queue: Queue::new(sqs, settings.queue_url),
         limits: settings.limits,
+        clock: handler::clock,
+        policy: settings.policy,
+        refusals: Refusals::default(),
     }
 }

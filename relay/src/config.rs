@@ -1,9 +1,8 @@
 //! What an operator says: a TOML file, parsed and checked whole before anything runs.
 //!
-//! The file is closed: a key that is not known is an error, and so is one whose feature is not there yet ("not supported
-//! yet"), for a key that is silently ignored is a promise silently broken. Every problem is told at once, each with file,
-//! line and key. [`file`](self::file) is the file as it is written; [`Config`] is what it means, and holds nothing that
-//! could turn out to be wrong later.
+//! The file is closed: a key that is not known is an error, for a key that is silently ignored is a promise silently broken.
+//! Every problem is told at once, each with file, line and key. [`file`](self::file) is the file as it is written;
+//! [`Config`] is what it means, and holds nothing that could turn out to be wrong later.
 
 mod check;
 mod file;
@@ -60,8 +59,10 @@ pub struct Queue {
     pub name: String,
     /// Its URL, which ends in `.fifo`.
     pub url: String,
-    /// Its region.
+    /// Its region, and that of the bucket.
     pub region: String,
+    /// The S3 bucket for snapshots beyond one message.
+    pub overflow_bucket: Option<String>,
 }
 
 /// Bounds on transfers.
@@ -103,6 +104,13 @@ pub struct Zone {
     pub strip_dnssec: bool,
     /// Who is asked whether what was sent is live.
     pub confirm: Confirm,
+}
+
+impl Zone {
+    /// Whether one of its queues takes snapshots beyond one message.
+    pub fn overflows(&self) -> bool {
+        self.queues.iter().any(|queue| queue.overflow_bucket.is_some())
+    }
 }
 
 /// A catalog (RFC 9432), whose members are zones.

@@ -8,11 +8,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
-use secondary53_zone::{Limits as ZoneLimits, Name, Serial, Snapshot};
+use secondary53_zone::{Delta, Limits as ZoneLimits, Name, Serial, Snapshot, Zone};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
@@ -26,6 +24,10 @@ use crate::reach::{Change, Reach};
 use crate::refresh::{Moment, Standing, Takes};
 use crate::store::{Store, StoreError};
 use crate::transfer::Transferred;
+
+/// What changed goes with a snapshot where it is no more than one RRset in so many: of more there is as much to write as to
+/// read, and the message would grow by it.
+const DELTA_SHARE: usize = 4;
 
 /// The turns that there are: how many looks at once, in all and at each primary.
 #[derive(Clone, Debug)]
@@ -314,11 +316,28 @@ pub async fn no_base(store: Arc<Store>, zone: Name, limits: ZoneLimits) {
 }
 
 /// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
-pub async fn pack(fetched: Box<Fetched>, reason: Reason, meta: Meta, turn: Turn) -> Result<Message, PackError> {
+///
+/// What changed since the stored snapshot goes with it, where that is little and a worker would make use of it.
+pub async fn pack(
+    fetched: Box<Fetched>,
+    reason: Reason,
+    meta: Meta,
+    overflows: bool,
+    turn: Turn,
+    store: Arc<Store>,
+    limits: ZoneLimits,
+) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
         let Transferred { zone, exact, .. } = fetched.transferred;
-        let packed = queue::pack(&Snapshot::new(zone).with_exact(exact), reason, meta);
+        let delta = if reason.trusts_serial() { changed(&store, &zone, limits) } else { None };
+        let snapshot = Snapshot::new(zone).with_exact(exact).with_delta(delta);
+        let packed = match queue::pack(&snapshot, reason, meta.clone(), overflows) {
+            Err(PackError::TooLarge { .. }) if snapshot.delta().is_some() => {
+                queue::pack(&snapshot.with_delta(None), reason, meta, overflows)
+            }
+            packed => packed,
+        };
         drop(turn);
         packed
     });
@@ -335,6 +354,13 @@ pub async fn read_catalog(fetched: Box<Fetched>, turn: Turn) -> Result<(Members,
         Ok((members, octets))
     });
     read.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
+}
+
+/// What changed since the stored snapshot.
+fn changed(store: &Store, zone: &Zone, limits: ZoneLimits) -> Option<Delta> {
+    // A file that cannot be read was told when the relay started, and is as good as none.
+    let base = store.read(zone.apex(), limits).ok().flatten()?;
+    Delta::between(&base, zone, zone.rrsets().count() / DELTA_SHARE)
 }
 
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
@@ -354,9 +380,9 @@ pub async fn deliver(
     let result = sender.send(&queue.url, &outgoing.message).await;
     let stored = if result.is_ok() && outgoing.accepted(&queue) {
         let (message, queues) = (Arc::clone(&outgoing.message), outgoing.targets());
-        // The body is what the queues have, so it is what is kept.
+        // The body is what the queues have, or their buckets, so it is what is kept.
         let write = move || {
-            let octets = BASE64.decode(&message.body).map_err(io::Error::other);
+            let octets = message.octets_of_snapshot().map_err(io::Error::other);
             octets.map(|octets| store.write(&message.zone, &octets, &queues))
         };
         let written = spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));

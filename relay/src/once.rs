@@ -174,7 +174,8 @@ impl Pass {
         }
         let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, &zone, &fetched, None, clock.unix_ms());
-        match job::pack(fetched, reason, meta, turn).await {
+        let limits = config.limits.transfer.zone;
+        match job::pack(fetched, reason, meta, zone.overflows(), turn, Arc::clone(&store), limits).await {
             Ok(message) => {
                 let outgoing = Outgoing::to_all(message, &zone.queues);
                 deliver(&config, clock, sender, store, outgoing).await

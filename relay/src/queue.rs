@@ -6,6 +6,8 @@
 //!
 //! Newest is what was taken last from the primaries. That is not always the highest serial: an audit brings the same one
 //! again, and an operator may have accepted an older one.
+//!
+//! A snapshot beyond one message goes to the queue's bucket first, and the message says where it is.
 
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -19,6 +21,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use aws_smithy_http_client::tls;
+use bytes::Bytes;
+use secondary53_aws::Objects;
 use secondary53_zone::message::{Approval, MAX_OCTETS, Message, Meta, QUARANTINE_OCTETS, Reason};
 use secondary53_zone::{Name, Snapshot};
 use tokio::sync::Semaphore;
@@ -59,6 +63,8 @@ pub struct Sender {
 #[derive(Debug)]
 struct Queue {
     client: Client,
+    /// Where what does not fit goes, and the name of the bucket there.
+    overflow: Option<(Arc<Objects>, String)>,
     /// Sends at once: a thousand zones that wait for a queue must not be a thousand connections when it is back.
     turns: Semaphore,
 }
@@ -70,11 +76,7 @@ pub enum PackError {
     #[error("failed to encode zone {0}: {1}")]
     Encode(Name, std::io::Error),
     /// It does not fit.
-    #[error(
-        "failed to send zone {zone}: its snapshot of {records} records takes {octets} octets, and an SQS message {}; \
-         overflow_bucket, for zones of this size, is not supported yet",
-        MAX_OCTETS - QUARANTINE_OCTETS
-    )]
+    #[error("failed to send zone {zone}: its snapshot of {records} records takes {}", too_large(*octets))]
     TooLarge {
         /// The zone.
         zone: Name,
@@ -102,13 +104,15 @@ const SENDS: usize = 32;
 const CONNECT: Duration = Duration::from_secs(5);
 /// The longest time for one attempt: 1 MiB over a slow line.
 const ATTEMPT: Duration = Duration::from_secs(30);
+/// What is in the bucket is what would be in the message: base64.
+const CONTENT_TYPE: &str = "text/plain";
 
-/// Puts a snapshot into a message that fits.
-pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta) -> Result<Message, PackError> {
+/// Puts a snapshot into a message, which fits unless one of its queues has a bucket for what does not: `overflows`.
+pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta, overflows: bool) -> Result<Message, PackError> {
     let zone = snapshot.zone().apex();
     let message = Message::new(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
     // The worker must be able to put it aside as it came, with a note on why.
-    if !message.fits() {
+    if !overflows && !message.fits() {
         let (records, octets) = (snapshot.zone().record_count(), message.octets());
         return Err(PackError::TooLarge { zone: zone.clone(), records, octets });
     }
@@ -305,18 +309,23 @@ pub(crate) fn target(queue: &config::Queue, hosted_zone_id: Option<&str>) -> Str
 impl Sender {
     /// Makes the clients: credentials and endpoints as the AWS SDKs' environment and profile say.
     pub async fn new(queues: &[Arc<config::Queue>]) -> Self {
-        let mut clients: HashMap<&str, Client> = HashMap::new();
+        let mut regions: HashMap<&str, (SdkConfig, Client)> = HashMap::new();
+        let mut buckets: HashMap<&str, Arc<Objects>> = HashMap::new();
         let mut made = HashMap::with_capacity(queues.len());
         for queue in queues {
-            let client = match clients.get(queue.region.as_str()) {
-                Some(client) => client.clone(),
+            let config::Queue { url, region, overflow_bucket, .. } = &**queue;
+            let (config, client) = match regions.get(region.as_str()) {
+                Some(known) => known.clone(),
                 None => {
-                    let client = Client::new(&aws(&queue.region).await);
-                    clients.insert(&queue.region, client.clone());
-                    client
+                    let config = aws(region).await;
+                    let made = (config.clone(), Client::new(&config));
+                    regions.insert(region, made.clone());
+                    made
                 }
             };
-            made.insert(queue.url.clone(), Queue { client, turns: Semaphore::new(SENDS) });
+            let mut objects = || Arc::clone(buckets.entry(region).or_insert_with(|| Arc::new(Objects::new(&config))));
+            let overflow = overflow_bucket.clone().map(|bucket| (objects(), bucket));
+            made.insert(url.clone(), Queue { client, overflow, turns: Semaphore::new(SENDS) });
         }
         Self { queues: Arc::new(made) }
     }
@@ -324,17 +333,20 @@ impl Sender {
     /// Sends a message to one queue, by its URL.
     pub async fn send(&self, url: &str, message: &Message) -> Result<(), SendError> {
         let queue = self.queues.get(url).ok_or_else(|| SendError(format!("there is no queue {url}")))?;
-        let Queue { client, turns } = queue;
+        let Queue { client, overflow, turns } = queue;
         let _turn = turns.acquire().await.map_err(|error| SendError(error.to_string()))?;
+        let moved = if message.fits() { None } else { Some(overflow_of(message, overflow.as_ref()).await?) };
+        let message = moved.as_ref().unwrap_or(message);
         let mut request = client
             .send_message()
             .queue_url(url)
-            .message_body(&message.body)
+            .message_body(message.body.as_text())
             .message_group_id(message.group_id())
             .message_deduplication_id(message.deduplication_id());
-        for (name, value) in message.attributes() {
-            let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
-            request = request.message_attributes(name, value.map_err(|error| SendError(error.to_string()))?);
+        for attribute in message.attributes() {
+            let value = MessageAttributeValue::builder().data_type(attribute.data_type).string_value(attribute.value);
+            let value = value.build().map_err(|error| SendError(error.to_string()))?;
+            request = request.message_attributes(attribute.name, value);
         }
         let sent = request.send().await;
         sent.map(|_| ()).map_err(|error| match (error.code(), error.message()) {
@@ -343,6 +355,25 @@ impl Sender {
             _ => SendError(chain(&error)),
         })
     }
+}
+
+/// Puts the message's body into the bucket, which comes before the message: what it points to is there when it arrives. Put
+/// again with every message, it is as young as the newest that needs it, and so it outlives that.
+async fn overflow_of(message: &Message, overflow: Option<&(Arc<Objects>, String)>) -> Result<Message, SendError> {
+    let refused = || SendError(format!("its snapshot takes {}", too_large(message.octets())));
+    let (objects, bucket) = overflow.ok_or_else(refused)?;
+    let (moved, pointer, body) = message.moved_to(bucket).ok_or_else(refused)?;
+    let put = objects.put(bucket, &pointer.key, Bytes::copy_from_slice(body.as_bytes()), CONTENT_TYPE).await;
+    put.map_err(|failure| SendError(format!("failed to put its snapshot into the bucket {bucket}: {failure}")))?;
+    Ok(moved)
+}
+
+/// What it takes, what there is, and what an operator does about it.
+fn too_large(octets: usize) -> String {
+    let room = MAX_OCTETS - QUARANTINE_OCTETS;
+    format!(
+        "{octets} octets, and an SQS message {room}; give the queue an overflow_bucket in the relay's configuration"
+    )
 }
 
 /// What an AWS SDK is to know: credentials and endpoints as its environment and profile say.
@@ -392,11 +423,18 @@ mod tests {
     }
 
     fn message(serial: u8) -> Message {
-        pack(&snapshot(serial, 0), Reason::Notify, Meta::default()).unwrap()
+        pack(&snapshot(serial, 0), Reason::Notify, Meta::default(), false).unwrap()
     }
 
     fn queues() -> Arc<[Arc<config::Queue>]> {
-        let queue = |name: &str| Arc::new(config::Queue { name: name.into(), url: name.into(), region: String::new() });
+        let queue = |name: &str| {
+            Arc::new(config::Queue {
+                name: name.into(),
+                url: name.into(),
+                region: String::new(),
+                overflow_bucket: None,
+            })
+        };
         [queue("a"), queue("b")].into()
     }
 
@@ -506,9 +544,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_with_its_size() {
-        let told = pack(&snapshot(1, 4_000), Reason::Initial, Meta::default()).unwrap_err().to_string();
+        let told = pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), false).unwrap_err().to_string();
         assert!(told.starts_with("failed to send zone example.com.: its snapshot of 4001 records takes 1"), "{told}");
-        assert!(told.contains("overflow_bucket") && told.contains("not supported yet"), "{told}");
+        assert!(told.ends_with("give the queue an overflow_bucket in the relay's configuration"), "{told}");
+        assert!(!pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), true).unwrap().fits());
     }
 
     #[test]
@@ -516,7 +555,7 @@ mod tests {
         // Random octets: 4 in base64 for every 3. From well below the limit to beyond it, in steps of less than the room.
         let mut refused = 0;
         for noise in (3_890..3_950).step_by(6) {
-            match pack(&snapshot(1, noise), Reason::Initial, Meta::default()) {
+            match pack(&snapshot(1, noise), Reason::Initial, Meta::default(), false) {
                 Ok(message) => assert!(message.octets() <= MAX_OCTETS - QUARANTINE_OCTETS, "{}", message.octets()),
                 Err(_) => refused += 1,
             }

@@ -1,20 +1,30 @@
-//! What syncing costs in calls of Route 53's API: the reference zone for the first time, and with one record changed.
+//! What syncing costs in calls of Route 53's API: the reference zone for the first time, with one record changed, and with
+//! nothing changed. The hosted zone's id is known. Of the requests that change something it says how many there are.
 //!
 //! usage: calls [RECORDS…]        100, 1,000 and 10,000 where none are given
 //!
 //! None of the figures depends on the machine.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use secondary53_lambda::guard::Terms;
+use secondary53_lambda::handler;
+use secondary53_lambda::pace::{Pace, Rate};
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::sync::sync;
+use secondary53_lambda::turns::Turns;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
-use secondary53_tests::zones::reference;
-use secondary53_zone::rrset::Rtype;
+use secondary53_tests::zones::{one_changed, reference};
+use secondary53_zone::delta::Delta;
 use secondary53_zone::snapshot::Snapshot;
-use secondary53_zone::zone::{Limits, Zone, ZoneBuilder};
+use secondary53_zone::zone::Zone;
+
+/// Calls are counted here, not timed.
+const UNLIMITED: Pace = {
+    const ANY: Rate = Rate { burst: u32::MAX, per_second: u32::MAX };
+    Pace { requests: ANY, changes: ANY, ..Pace::of(1) }
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,52 +32,36 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     if sizes.is_empty() {
         sizes = vec![100, 1_000, 10_000];
     }
+    println!("{:>8}  {:<43} {:>5}  {:>7}", "records", "", "calls", "changes");
     for records in sizes {
         let zones = vec![ZoneSpec::public("example.com")];
         let server = Server::start(Config { zones, max_rrsets: 200_000, ..Config::default() }).await?;
-        let route53 = Route53::new(client(&server.endpoint()));
-        let first = reference(records)?;
-        // The zone's id is looked up once and then known.
-        route53.find(first.apex(), None).await?;
+        let route53 = Route53::with_turns(&client(&server.endpoint()), Turns::new(UNLIMITED, handler::clock));
+        let first = Snapshot::new(reference(records)?);
+        let second = one_changed(first.zone())?;
+        let third = Snapshot::new(one_changed(&second)?);
+        // As the relay makes it, where it makes one.
+        let delta = |base: &Snapshot, zone: &Zone| Delta::between(base, zone, zone.rrsets().count() / 4);
+        let second = Snapshot::new(second.clone()).with_delta(delta(&first, &second));
+        route53.find(first.zone().apex(), None).await?;
         let steps = [
-            ("first sync", first.clone(), false),
-            ("one record changed", one_changed(&first)?, true),
-            ("nothing changed", one_changed(&first)?, true),
+            ("first sync", &first, false),
+            ("one record changed, and the relay says what", &second, true),
+            ("one record changed, and the zone is read", &third, true),
+            ("nothing changed", &third, true),
+            ("nothing changed, compared in full", &third, false),
         ];
-        for (what, zone, trusts_serial) in steps {
+        for (what, snapshot, trusts_serial) in steps {
             server.reset_calls();
-            let mut hosted = route53.find(zone.apex(), None).await?;
-            sync(&mut hosted, &Snapshot::new(zone), trusts_serial).await?;
-            let mut calls: BTreeMap<&str, usize> = BTreeMap::new();
-            for call in server.calls() {
-                *calls.entry(call.action).or_default() += 1;
-            }
-            println!("{records} records, {what}: {} calls {calls:?}", server.calls().len());
+            let mut hosted = route53.find(snapshot.zone().apex(), None).await?;
+            let terms = Terms { trusts_serial, ..Terms::default() };
+            sync(&mut hosted, snapshot, terms, &Refusals::default()).await?;
+            let calls = server.calls();
+            let changes = calls.iter().filter(|call| call.action == "ChangeResourceRecordSets").count();
+            println!("{records:>8}  {what:<43} {:>5}  {changes:>7}", calls.len());
         }
     }
     Ok(())
-}
-
-/// One address is another, and the serial the next.
-fn one_changed(zone: &Zone) -> Result<Zone, Box<dyn std::error::Error>> {
-    /// The five numbers that end a SOA's RDATA.
-    const NUMBERS: usize = 20;
-    let mut builder = ZoneBuilder::new(zone.apex().clone(), Limits::default());
-    let mut changed = false;
-    for rrset in zone.rrsets() {
-        for rdata in rrset.rdata() {
-            let mut rdata = rdata.to_vec();
-            if rrset.rtype() == Rtype::SOA {
-                let at = rdata.len() - NUMBERS;
-                rdata[at..at + 4].copy_from_slice(&zone.serial().next().0.to_be_bytes());
-            } else if rrset.rtype() == Rtype::A && !changed {
-                rdata.copy_from_slice(&[198, 51, 100, 1]);
-                changed = true;
-            }
-            builder.push(rrset.owner(), rrset.rtype(), rrset.ttl(), &rdata)?;
-        }
-    }
-    Ok(builder.build()?.zone)
 }
 
 fn client(endpoint: &str) -> Client {

@@ -89,7 +89,7 @@ fn pure_modules_do_no_io_and_read_no_clock() {
             ]
             .iter()
             .any(|module| name.starts_with(module))
-            || ["plan", "batch", "value", "guard"]
+            || ["plan", "batch", "value", "guard", "pace"]
                 .iter()
                 .any(|module| name.starts_with(&format!("lambda/src/{module}")))
     };

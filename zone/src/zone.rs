@@ -207,6 +207,15 @@ impl Zone {
         (count > 0).then(|| Rrset { octets: &self.octets, records: &self.records[start..start + count] })
     }
 
+    /// All RRsets of an owner, by type.
+    pub fn at<'a>(&'a self, owner: NameRef<'_>) -> impl Iterator<Item = Rrset<'a>> {
+        let start = self.records.partition_point(|record| record.owner(&self.octets) < owner);
+        let count = self.records[start..].partition_point(|record| record.owner(&self.octets) == owner);
+        self.records[start..start + count]
+            .chunk_by(|a, b| a.rtype == b.rtype)
+            .map(|records| Rrset { octets: &self.octets, records })
+    }
+
     /// The digest of everything in it, as a ZONEMD record would hold it (RFC 8976 §3.3.1): the records in canonical order
     /// and wire form, but for ZONEMD records at the apex and the signature over them.
     pub fn digest(&self) -> Digest {

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
+use secondary53_zone::snapshot::Snapshot;
 
 use super::*;
 use crate::hosted::sort_hosted;
-use crate::model::{hosted_of, name, zone, zones};
+use crate::model::{hosted_of, name, with_serial, zone, zones};
 
 fn plan(hosted: &[HostedRrset], desired: &Zone) -> Plan {
     Plan::new(hosted, desired).unwrap()
@@ -18,6 +19,39 @@ proptest! {
     fn a_zone_against_itself_is_no_change(zone in zones()) {
         prop_assert!(plan(&hosted_of(&zone), &zone).is_empty());
     }
+
+    #[test]
+    fn a_deltas_plan_is_that_of_a_full_comparison(base in zones(), next in zones()) {
+        let (base, next) = (with_serial(&base, 7), with_serial(&next, 8));
+        prop_assert_eq!(of_delta(&base, &next), plan(&hosted_of(&base), &next));
+    }
+}
+
+fn of_delta(base: &Zone, next: &Zone) -> Plan {
+    let ttl = base.get(base.apex().by_ref(), Rtype::SOA).unwrap().ttl();
+    let delta = Delta::between(&Snapshot::new(base.clone()), next, usize::MAX).unwrap();
+    Plan::of_delta(&delta, next, &HostedSoa { soa: base.soa().clone(), ttl })
+}
+
+#[test]
+fn what_was_left_out_before_is_not_deleted() {
+    let with = |serial: u32, rdata: &[u8]| {
+        let zone = crate::model::zone_with(|builder| {
+            let owner = name("t.example.com");
+            builder.push(owner.by_ref(), Rtype::TLSA, 300, rdata).unwrap();
+            builder.push(owner.by_ref(), Rtype::LOC, 300, &[serial.to_be_bytes()[3]; 16]).unwrap();
+        });
+        with_serial(&zone, serial)
+    };
+    // Route 53 lists no usage 9.
+    let (good, bad) = ([&[3, 1, 1][..], &[7; 32]].concat(), [&[9, 1, 1][..], &[7; 32]].concat());
+    let comes = of_delta(&with(7, &bad), &with(8, &good));
+    assert_eq!(comes.counts(), Counts { created: 1, ..Counts::default() });
+    assert_eq!(comes.untranslated, BTreeMap::from([(Rtype::LOC, 1)]));
+    // What the hosted zone has stays, and so does the name.
+    let goes = of_delta(&with(7, &good), &with(8, &bad));
+    assert_eq!((goes.names.len(), goes.left_out.len()), (0, 1));
+    assert!(goes.soa.is_some());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
+use secondary53_aws::objects::is_bucket;
 use secondary53_zone::{Limits as ZoneLimits, Name};
 use toml::Spanned;
 
@@ -183,7 +184,7 @@ impl Check {
             let key = |leaf: &str| format!("queue.{name}.{leaf}");
             let at = queue.span().start;
             let file::Queue { url, region, overflow_bucket } = queue.into_inner();
-            self.absent_feature(&key("overflow_bucket"), overflow_bucket.as_ref(), "leave it out or set it to \"\"");
+            let overflow_bucket = self.bucket(&key("overflow_bucket"), overflow_bucket);
             let Some(url) = url else {
                 self.fault_at(at, &key("url"), "it is missing");
                 continue;
@@ -204,11 +205,22 @@ impl Check {
             }
             let given = region.filter(|region| !region.get_ref().is_empty());
             match given.as_ref().map(|region| region.get_ref().clone()).or_else(|| region_of(host)) {
-                Some(region) => queues.push(Arc::new(Queue { name, url: url.into_inner(), region })),
+                Some(region) => {
+                    queues.push(Arc::new(Queue { name, url: url.into_inner(), region, overflow_bucket }));
+                }
                 None => self.fault(&url, &key("region"), format!("it is not in the URL {text:?}, so it must be given")),
             }
         }
         queues
+    }
+
+    fn bucket(&mut self, key: &str, given: Key<String>) -> Option<String> {
+        let given = given.filter(|given| !given.get_ref().is_empty())?;
+        if !is_bucket(given.get_ref()) {
+            let form = "3 to 63 lower-case letters, digits, hyphens and dots";
+            self.fault(&given, key, format!("{:?} is not the name of an S3 bucket: {form}", given.get_ref()));
+        }
+        Some(given.into_inner())
     }
 
     fn primaries(&mut self, given: Named<file::Primary>, keys: &Keys) -> Vec<Arc<Primary>> {
@@ -341,13 +353,6 @@ impl Check {
         if small > large {
             let [small, large] = [small, large].map(humantime::format_duration);
             self.fault_at(at, large_key, format!("{large} is less than {small_key}, {small}"));
-        }
-    }
-
-    /// A text that asks for a feature which is not there yet, unless it is empty.
-    fn absent_feature(&mut self, key: &str, given: Option<&Spanned<String>>, instead: &str) {
-        if let Some(given) = given.filter(|given| !given.get_ref().is_empty()) {
-            self.fault(given, key, format!("not supported yet; {instead}"));
         }
     }
 

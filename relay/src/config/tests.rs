@@ -55,7 +55,7 @@ fn the_example_file_says_the_defaults() {
     assert_eq!(format!("{example:?}"), format!("{minimal:?}"));
 }
 
-/// What the example has as a comment is a key nonetheless: with the marks gone it is understood, or refused as not there yet.
+/// What the example has as a comment is a key nonetheless: with the marks gone it is understood.
 #[test]
 fn what_the_example_marks_is_known() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.example.toml")).unwrap();
@@ -65,17 +65,8 @@ fn what_the_example_marks_is_known() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    // Nothing but that, and the file with a secret that is nowhere.
-    assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("failed to read")), "{told}");
-}
-
-#[test]
-fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
-    let queue = "[queue.main]";
-    let (on, off) = ("overflow_bucket = \"bucket\"", "overflow_bucket = \"\"");
-    let with = |setting: &str| MINIMAL.replace(queue, &format!("{queue}\n{setting}"));
-    assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
-    assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
+    // Nothing but files that are nowhere.
+    assert!(told.lines().all(|line| line.contains("failed to read")), "{told}");
 }
 
 #[test]
@@ -220,6 +211,23 @@ fn queues_are_fifo_and_have_a_region() {
     }
     let local = parse(&with("url = \"http://127.0.0.1:4566/0/a.fifo\"\nregion = \"us-east-1\"")).unwrap();
     assert_eq!(local.queues[0].region, "us-east-1");
+}
+
+#[test]
+fn an_overflow_bucket_is_one_that_s3_may_have() {
+    let bucket = |name: &str| MINIMAL.replace("[queue.main]", &format!("[queue.main]\noverflow_bucket = \"{name}\""));
+    let given = |name: &str| parse(&bucket(name)).unwrap().queues.remove(0).overflow_bucket.clone();
+    assert_eq!(given(""), None);
+    for name in ["abc", "zones.example-1", &"a".repeat(63)] {
+        assert_eq!(given(name).as_deref(), Some(name));
+    }
+    for name in ["ab", "Bucket", "a_b", "-ab", "ab.", "a..b", "a/b", "arn:aws:s3:::bucket", "bücher", &"a".repeat(64)]
+    {
+        let told = problems(&bucket(name));
+        assert!(told.len() == 1 && told[0].starts_with("relay.toml:3: queue.main.overflow_bucket: "), "{told:?}");
+    }
+    let overflows = |text: &str| parse(text).unwrap().zones[0].overflows();
+    assert!(overflows(&bucket("abc")) && !overflows(MINIMAL));
 }
 
 #[test]

@@ -201,10 +201,9 @@ impl Daemon {
                 let mut meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
                 let rollback = begun.cause == Cause::Resend { rollback: true };
                 meta.approved.extend(rollback.then_some(Approval::Rollback));
-                let no_base = rollback.then(|| {
-                    job::no_base(Arc::clone(&self.store), tracked.zone.name.clone(), self.config.limits.transfer.zone)
-                });
-                let pack = job::pack(fetched, reason, meta, turn);
+                let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
+                let no_base = rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
+                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, store, limits);
                 self.looks.spawn(async move {
                     if let Some(no_base) = no_base {
                         no_base.await;

@@ -274,7 +274,8 @@ fn owed(
         hosted_zone_id: zone.hosted_zone_id.clone(),
         approved: Vec::new(),
     };
-    let packed =
-        queue::pack(snapshot, Reason::Initial, meta).inspect_err(|error| error!(zone = %zone.name, %error, "not sent"));
+    let overflows = missing.iter().any(|queue| queue.overflow_bucket.is_some());
+    let packed = queue::pack(snapshot, Reason::Initial, meta, overflows)
+        .inspect_err(|error| error!(zone = %zone.name, %error, "not sent"));
     packed.ok().map(|message| Outgoing::new(message, &zone.queues, missing))
 }

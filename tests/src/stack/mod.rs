@@ -9,6 +9,7 @@
 //!   [`nsd`] and [`pdns`] make one
 //! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; the hosted zone is [`crate::strict`]
 //! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
+//! * [`secondary`]: Knot and NSD in our place; [`sink`]: queues that only swallow, and [`usage`]: what a program takes, for benchmarks
 //! * [`process`]: a child that cannot outlive us; [`memory`]: what it holds; [`programs`]: where the executables are; [`wait`]: until something is so
 
 pub mod bind;
@@ -23,6 +24,9 @@ pub mod pdns;
 pub mod process;
 pub mod programs;
 pub mod relay;
+pub mod secondary;
+pub mod sink;
+pub mod usage;
 pub mod wait;
 
 use std::fmt::{self, Display};

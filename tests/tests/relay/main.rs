@@ -9,6 +9,7 @@ mod increments;
 mod live;
 mod log;
 mod operator;
+mod overflow;
 mod page;
 mod process;
 mod queues;

@@ -19,6 +19,8 @@ pub struct Place {
     listen: SocketAddr,
     sqs: SocketAddr,
     route53: String,
+    /// Where S3 is; nowhere at first.
+    s3: SocketAddr,
 }
 
 /// A relay that runs. Dropping it kills it.
@@ -36,9 +38,16 @@ impl Place {
 
     /// The same, where the relay listens on an address that is known before.
     pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53: "http://127.0.0.1:1".to_owned() };
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let route53 = format!("http://{nobody}");
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53, s3: nobody };
         place.reconfigure(text);
         place
+    }
+
+    /// With S3 at this address.
+    pub fn with_s3(self, s3: SocketAddr) -> Self {
+        Self { s3, ..self }
     }
 
     /// Puts this text in the place of the other; the state stays.
@@ -155,6 +164,7 @@ impl Place {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
             .env("AWS_ENDPOINT_URL_ROUTE_53", &self.route53)
+            .env("AWS_ENDPOINT_URL_S3", format!("http://{}", self.s3))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
             .env_remove("JOURNAL_STREAM")

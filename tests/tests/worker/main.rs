@@ -4,32 +4,47 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dead_letters;
+mod fast;
 mod faults;
 mod generated;
+mod guards;
 mod log;
 mod lost;
 mod mirror;
+mod overflow;
+mod poison;
 mod proxy;
+mod quota;
+mod rates;
 mod refusals;
 mod scale;
+mod sqs;
 mod types;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::{Context, LambdaEvent};
 use log::Log;
 use proxy::{Fate, Proxy};
-use secondary53_lambda::handler::Worker;
+use secondary53_lambda::guard::Policy;
+use secondary53_lambda::handler::{self, Worker};
+use secondary53_lambda::overflow::Overflow;
+use secondary53_lambda::pace::{Backoff, Pace, Rate};
 use secondary53_lambda::quarantine::Quarantine;
+use secondary53_lambda::queue::Queue;
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
+use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
-use secondary53_tests::zones::zone_of;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_tests::zones::{Contents, zone_of};
+use secondary53_zone::delta::Delta;
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{Limits, Zone};
 
@@ -37,6 +52,13 @@ const ID: &str = "Z1EXAMPLE";
 
 /// Longer than any test takes.
 const INVOCATION: Duration = Duration::from_mins(5);
+
+/// Where nothing is throttled nobody need wait.
+const UNLIMITED: Pace = {
+    const ANY: Rate = Rate { burst: u32::MAX, per_second: u32::MAX };
+    const SOON: Backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(4) };
+    Pace { requests: ANY, changes: ANY, workers: 1, throttled: SOON, unanswered: SOON }
+};
 
 struct World {
     server: Arc<Server>,
@@ -62,17 +84,24 @@ fn message(zone: &Zone, reason: Reason) -> Message {
     Message::new(&Snapshot::new(zone.clone()), reason, meta).unwrap()
 }
 
+/// The same with what changed since `base`.
+fn message_since(base: &Zone, zone: &Zone, reason: Reason) -> Message {
+    let delta = Delta::between(&Snapshot::new(base.clone()), zone, usize::MAX);
+    let meta = Meta { records: zone.record_count(), relay: "test".into(), ..Meta::default() };
+    Message::new(&Snapshot::new(zone.clone()).with_delta(delta), reason, meta).unwrap()
+}
+
 /// As the event source mapping hands it to the function.
 fn record(id: &str, message: &Message) -> serde_json::Value {
     let attributes: serde_json::Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), serde_json::json!({"stringValue": text, "dataType": "String"})))
+        .map(|it| (it.name.to_owned(), serde_json::json!({"stringValue": it.value, "dataType": it.data_type})))
         .collect();
     serde_json::json!({
         "messageId": id,
         "receiptHandle": "r",
-        "body": message.body,
+        "body": message.body.as_text(),
         "attributes": {"MessageGroupId": message.group_id()},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
@@ -85,7 +114,6 @@ fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::for_tests())
         .endpoint_url(endpoint)
-        .retry_config(RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(1)))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
     Client::from_conf(config)
@@ -120,20 +148,30 @@ impl World {
     fn worker(endpoint: &str) -> Worker {
         Log::start();
         let sqs = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs);
         Worker {
-            route53: Route53::new(client(endpoint)),
-            quarantine: Quarantine::new(aws_sdk_sqs::Client::from_conf(sqs), None),
+            route53: Route53::with_turns(&client(endpoint), Turns::new(UNLIMITED, handler::clock)),
+            overflow: Overflow::new(overflow::objects("http://127.0.0.1:1"), Vec::new()),
+            quarantine: Quarantine::new(sqs.clone(), None),
+            queue: Queue::new(sqs, None),
             limits: Limits::default(),
+            clock: handler::clock,
+            policy: Policy::default(),
+            refusals: Refusals::default(),
         }
     }
 
     /// The ids that must come again.
     async fn deliver(&self, records: Vec<serde_json::Value>) -> Vec<String> {
+        self.deliver_for(INVOCATION, records).await
+    }
+
+    /// The same in an invocation of this length.
+    async fn deliver_for(&self, invocation: Duration, records: Vec<serde_json::Value>) -> Vec<String> {
         let event = serde_json::from_value(serde_json::json!({ "Records": records })).unwrap();
         let mut context = Context::default();
-        #[expect(clippy::disallowed_methods, reason = "the runtime's part is played here")]
-        let deadline = SystemTime::now() + INVOCATION;
-        context.deadline = u64::try_from(deadline.duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
+        let deadline = (self.worker.clock)() + invocation;
+        context.deadline = u64::try_from(deadline.as_millis()).unwrap();
         let response = self.worker.handle(LambdaEvent::new(event, context)).await;
         for call in self.server.calls() {
             assert_eq!(call.no_ops().count(), 0, "asked for what Route 53 does not do: {call:?}");
@@ -146,22 +184,20 @@ impl World {
         assert_eq!(self.deliver(vec![record("1", &message(zone, reason))]).await, Vec::<String>::new());
     }
 
+    /// Delivers one that an operator let delete what it likes.
+    async fn sync_approved(&self, zone: &Zone, reason: Reason) {
+        let mut approved = message(zone, reason);
+        approved.meta.approved = vec![Approval::MassDeletion];
+        assert_eq!(self.deliver(vec![record("1", &approved)]).await, Vec::<String>::new());
+    }
+
     fn serial(&self) -> u32 {
         self.server.zone(ID).unwrap().serial
     }
 
     /// Name and type to TTL and values, the apex's NS and SOA left out.
-    fn hosted(&self) -> BTreeMap<(String, String), (u32, Vec<String>)> {
-        let view = self.server.zone(ID).unwrap();
-        view.rrsets
-            .iter()
-            .filter(|rrset| !(rrset.name == "example.com." && matches!(rrset.rtype, "NS" | "SOA")))
-            .map(|rrset| {
-                let mut values = rrset.values.clone();
-                values.sort();
-                ((rrset.name.clone(), rrset.rtype.to_owned()), (rrset.ttl.unwrap_or_default(), values))
-            })
-            .collect()
+    fn hosted(&self) -> Contents {
+        self.server.zone(ID).unwrap().contents()
     }
 
     /// How often an action was asked for since the last time.
@@ -178,7 +214,7 @@ impl World {
 /// Name, type, TTL and values.
 type Row<'a> = (&'a str, &'a str, u32, &'a [&'a str]);
 
-fn held(rows: &[Row<'_>]) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+fn held(rows: &[Row<'_>]) -> Contents {
     rows.iter()
         .map(|(name, rtype, ttl, values)| {
             let mut values: Vec<String> = values.iter().map(ToString::to_string).collect();

@@ -4,29 +4,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::columns::{APEX_FOLLOWS, Spread, spreads};
 use super::{Exact, Form, SnapshotError, may_unfold_to, section};
+use crate::delta::Delta;
 use crate::name::{MAX_LABEL, MAX_NAME, Name};
 use crate::rdata;
-use crate::zone::{Limits, Zone, ZoneBuilder, ZoneError};
+use crate::zone::{Digest, Limits, Zone, ZoneBuilder, ZoneError};
+
+/// What a delta may come to: one part in so many of what the zone may. One that is larger is of little use.
+const DELTA_SHARE: usize = 4;
+
+/// What a body holds.
+pub(super) struct Contents {
+    pub(super) zone: Zone,
+    pub(super) exact: Option<Exact>,
+    pub(super) delta: Option<Delta>,
+}
 
 /// Reads the length of the body and its frame, and of the body the zone and what is said of it.
-pub(super) fn read(octets: &[u8], limits: Limits) -> Result<(Zone, Option<Exact>), SnapshotError> {
+pub(super) fn read(octets: &[u8], limits: Limits) -> Result<Contents, SnapshotError> {
     let body = unfold(octets, limits)?;
     let mut rest = Reader { octets: &body, part: "body" };
     let mut zone = None;
     let mut exact = None;
+    let mut delta = None;
     while !rest.octets.is_empty() {
         let kind = rest.number()?;
         let mut contents = rest.prefixed("a section")?;
-        if kind == section::EXACT {
-            exact = Exact::from_flags(contents.number()?);
-            contents.must_be_empty()?;
-            continue;
-        }
-        if kind == section::ZONE && zone.replace(read_zone(contents, limits)?).is_some() {
-            return Err(SnapshotError::Corrupt("it holds two zones"));
+        match kind {
+            section::EXACT => {
+                exact = Exact::from_flags(contents.number()?);
+                contents.must_be_empty()?;
+            }
+            section::ZONE if zone.is_some() => return Err(SnapshotError::Corrupt("it holds two zones")),
+            section::ZONE => zone = Some(read_zone(contents, limits)?),
+            // Whatever is wrong with it, the zone is there: that is what counts.
+            section::DELTA => delta = read_delta(contents, limits).ok().flatten(),
+            _ => {}
         }
     }
-    Ok((zone.ok_or(SnapshotError::NoZone)?, exact))
+    Ok(Contents { zone: zone.ok_or(SnapshotError::NoZone)?, exact, delta })
+}
+
+fn read_delta(mut contents: Reader<'_>, limits: Limits) -> Result<Option<Delta>, SnapshotError> {
+    let limits = Limits { records: limits.records / DELTA_SHARE, octets: limits.octets / DELTA_SHARE };
+    let mut base = Digest([0; 48]);
+    base.0.copy_from_slice(contents.take(48)?);
+    let old = read_zone(contents.prefixed("the old side of its delta")?, limits)?;
+    let new = read_zone(contents.prefixed("the new side of its delta")?, limits)?;
+    contents.must_be_empty()?;
+    Ok(Delta::from_parts(base, old, new))
 }
 
 fn unfold(octets: &[u8], limits: Limits) -> Result<Vec<u8>, SnapshotError> {

@@ -6,7 +6,8 @@ use std::io::{self, Write as _};
 use zstd::stream::write::Encoder;
 
 use super::columns::{APEX_FOLLOWS, Spread, push_number, spreads};
-use super::{Exact, Form, MAX_RATIO, may_unfold_to, section};
+use super::{Form, MAX_RATIO, Snapshot, may_unfold_to, section};
+use crate::delta::Delta;
 use crate::name::NameRef;
 use crate::rdata;
 use crate::rrset::Rrset;
@@ -19,7 +20,8 @@ const SHORT_BLOCK: usize = 512;
 const _: () = assert!(SHORT_BLOCK / 4 < MAX_RATIO);
 
 /// Appends the length of the body and its frame to `out`.
-pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+pub(super) fn write(snapshot: &Snapshot, mut out: Vec<u8>) -> io::Result<Vec<u8>> {
+    let zone = &snapshot.zone;
     let columns = Columns::of(zone).in_order();
 
     let mut prefixed = Vec::with_capacity(columns.len());
@@ -31,7 +33,7 @@ pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::
         prefixed.push((length, column));
     }
     let mut head = Vec::with_capacity(32);
-    if let Some(exact) = exact {
+    if let Some(exact) = snapshot.exact {
         // A number of one octet, all three.
         push_number(&mut head, section::EXACT);
         push_number(&mut head, 1_usize);
@@ -39,7 +41,8 @@ pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::
     }
     push_number(&mut head, section::ZONE);
     push_number(&mut head, contents);
-    let body = head.len() + contents;
+    let delta = snapshot.delta.as_ref().map(delta_section).unwrap_or_default();
+    let body = head.len() + contents + delta.len();
     head.extend_from_slice(zone.apex().as_wire());
 
     push_number(&mut out, body);
@@ -58,6 +61,10 @@ pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::
                 }
             }
         }
+        for part in delta.chunks(block) {
+            frame.write_all(part)?;
+            frame.flush()?;
+        }
         frame.finish()
     };
     let short = framed(usize::MAX)?;
@@ -66,6 +73,25 @@ pub(super) fn write(zone: &Zone, exact: Option<Exact>, mut out: Vec<u8>) -> io::
     }
     // A reader would take it for a bomb. In short blocks, of four octets at least, it is none.
     framed(SHORT_BLOCK)
+}
+
+/// All of the section. It is small beside the zone, so its columns have no blocks of their own.
+fn delta_section(delta: &Delta) -> Vec<u8> {
+    let mut contents = delta.base_digest().0.to_vec();
+    for side in [delta.before(), delta.after()] {
+        let mut zone = side.apex().as_wire().to_vec();
+        for column in Columns::of(side).in_order() {
+            push_number(&mut zone, column.len());
+            zone.extend(column);
+        }
+        push_number(&mut contents, zone.len());
+        contents.extend(zone);
+    }
+    let mut section = Vec::with_capacity(contents.len() + 12);
+    push_number(&mut section, section::DELTA);
+    push_number(&mut section, contents.len());
+    section.extend(contents);
+    section
 }
 
 #[derive(Default)]

@@ -12,6 +12,7 @@ mod columns;
 mod decode;
 mod encode;
 
+use crate::delta::Delta;
 use crate::rrset::Rtype;
 use crate::zone::{Digest, Limits, Zone, ZoneError};
 
@@ -26,12 +27,13 @@ const MAX_RATIO: usize = 1_000;
 /// What a frame may unfold to whatever its size, so that the ratio does not hit tiny zones.
 const RATIO_ALLOWANCE: usize = 64 << 10;
 
-/// A zone and its digest.
+/// A zone and its digest, and what changed since another snapshot where it brings that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     zone: Zone,
     digest: Digest,
     exact: Option<Exact>,
+    delta: Option<Delta>,
 }
 
 /// Said of a zone in which every record is as its primary has it, TTL and all, and none is missing but those that belong to
@@ -94,7 +96,7 @@ impl Snapshot {
     /// Takes a zone and computes its digest.
     pub fn new(zone: Zone) -> Self {
         let digest = zone.digest();
-        Self { zone, digest, exact: None }
+        Self { zone, digest, exact: None, delta: None }
     }
 
     /// The same, and how it relates to the zone of the primary.
@@ -106,6 +108,17 @@ impl Snapshot {
     /// Whether the zone is as the primary has it, and but for what; `None` where it is not or nobody says so.
     pub fn exact(&self) -> Option<Exact> {
         self.exact
+    }
+
+    /// The same, and what changed since another snapshot.
+    #[must_use]
+    pub fn with_delta(self, delta: Option<Delta>) -> Self {
+        Self { delta, ..self }
+    }
+
+    /// What changed since another snapshot. It may be wrong, or of another zone: [`Delta::leads_to`] tells.
+    pub fn delta(&self) -> Option<&Delta> {
+        self.delta.as_ref()
     }
 
     /// The zone.
@@ -129,7 +142,7 @@ impl Snapshot {
         out.extend_from_slice(&MAGIC);
         out.push(VERSION);
         out.extend_from_slice(&self.digest.0);
-        encode::write(&self.zone, self.exact, out)
+        encode::write(self, out)
     }
 
     /// Reads octets from anywhere. Whatever they are, no more than `limits` allows is held, nothing panics, and what comes
@@ -142,8 +155,8 @@ impl Snapshot {
         }
         let (stated, rest) = rest.split_first_chunk().ok_or(SnapshotError::CutShort("header"))?;
         let stated = Digest(*stated);
-        let (zone, exact) = decode::read(rest, limits)?;
-        let snapshot = Self::new(zone).with_exact(exact);
+        let decode::Contents { zone, exact, delta } = decode::read(rest, limits)?;
+        let snapshot = Self::new(zone).with_exact(exact).with_delta(delta);
         if snapshot.digest != stated {
             return Err(SnapshotError::Digest { stated, found: snapshot.digest });
         }
@@ -162,6 +175,8 @@ mod section {
     pub(super) const ZONE: u64 = 1;
     /// That the zone is [`Exact`](super::Exact): flags, as a number.
     pub(super) const EXACT: u64 = 2;
+    /// A [`Delta`](super::Delta): the digest of its base, and two zones.
+    pub(super) const DELTA: u64 = 3;
 }
 
 impl Exact {

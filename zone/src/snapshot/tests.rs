@@ -74,6 +74,21 @@ fn any_zone() -> impl Strategy<Value = Zone> {
     })
 }
 
+fn at_serial(zone: &Zone, serial: u8) -> Zone {
+    let mut builder = ZoneBuilder::new(zone.apex().clone(), Limits::default());
+    for rrset in zone.rrsets() {
+        for rdata in rrset.rdata() {
+            let mut rdata = rdata.to_vec();
+            if rrset.rtype() == Rtype::SOA {
+                let last_of_serial = rdata.len() - 17;
+                rdata[last_of_serial] = serial;
+            }
+            builder.push(rrset.owner(), rrset.rtype(), rrset.ttl(), &rdata).unwrap();
+        }
+    }
+    builder.build().unwrap().zone
+}
+
 fn soa_rdata() -> Vec<u8> {
     let numbers = [7_u32, 3600, 600, 86400, 300].map(u32::to_be_bytes).concat();
     [b"\x03ns1\x07example\x03com\x00\x04host\x00".to_vec(), numbers].concat()
@@ -87,6 +102,40 @@ proptest! {
         let octets = snapshot.encode().unwrap();
         let back = Snapshot::decode(&octets, Limits::default()).unwrap();
         prop_assert_eq!(back, snapshot);
+    }
+
+    #[test]
+    fn a_delta_is_decoded_and_changes_nothing_of_the_zone(base in any_zone(), zone in any_zone()) {
+        let base = Snapshot::new(at_serial(&base, 6));
+        let plain = Snapshot::new(zone);
+        let delta = Delta::between(&base, plain.zone(), usize::MAX).unwrap();
+        let snapshot = plain.clone().with_delta(Some(delta));
+        let octets = snapshot.encode().unwrap();
+        let back = Snapshot::decode(&octets, Limits::default()).unwrap();
+        prop_assert!(back.delta().unwrap().leads_to(plain.zone()));
+        prop_assert_eq!(&back, &snapshot);
+        // A reader that does not know the section has the same zone.
+        prop_assert_eq!(back.with_delta(None), plain);
+    }
+
+    /// Whatever stands in the section, the zone is there; and what comes of it is no delta of this zone, or the right one.
+    #[test]
+    fn a_damaged_delta_costs_nothing_but_itself(zone in any_zone(), at in any::<proptest::sample::Index>(), with in any::<u8>()) {
+        let base = Snapshot::new(at_serial(&small().into_zone(), 6));
+        let delta = Delta::between(&base, &zone, usize::MAX);
+        let snapshot = Snapshot::new(zone).with_delta(delta.clone());
+        let without = body_of(&snapshot.clone().with_delta(None)).len();
+        let mut body = body_of(&snapshot);
+        // Behind the section's kind and length.
+        let begin = without + 1 + body[without + 1..].iter().position(|octet| octet & 0x80 == 0).unwrap() + 1;
+        let at = begin + at.index(body.len() - begin);
+        body[at] = with;
+        let mut octets = framed(&body);
+        octets[5..53].copy_from_slice(&snapshot.digest().0);
+        let back = Snapshot::decode(&octets, Limits::default()).unwrap();
+        prop_assert_eq!(back.zone(), snapshot.zone());
+        let fits = back.delta().is_some_and(|delta| delta.leads_to(snapshot.zone()));
+        prop_assert!(!fits || back.delta() == delta.as_ref());
     }
 
     #[test]
