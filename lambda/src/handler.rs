@@ -25,6 +25,7 @@ use secondary53_zone::zone::Limits;
 use crate::guard::{self, Held, Policy, Terms};
 use crate::isolate::Refused;
 use crate::metrics::{self, Took};
+use crate::overflow::{Overflow, OverflowError};
 use crate::plan::Counts;
 use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
@@ -43,6 +44,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(3);
 pub struct Worker {
     /// Where zones go.
     pub route53: Route53,
+    /// Where snapshots are that did not fit their message.
+    pub overflow: Overflow,
     /// Where messages go that cannot be applied.
     pub quarantine: Quarantine,
     /// Where messages come from, and come again.
@@ -180,10 +183,10 @@ impl Worker {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
             let (received, message) = messages.remove(newest);
-            let snapshot = match message.snapshot(self.limits) {
+            let snapshot = match self.snapshot(&message).await? {
                 Ok(snapshot) => snapshot,
-                Err(error) => {
-                    unfit.push(Unfit { message: received, why: Why::new(Kind::Undecodable, error.to_string()) });
+                Err(why) => {
+                    unfit.push(Unfit { message: received, why });
                     continue;
                 }
             };
@@ -214,6 +217,20 @@ impl Worker {
             }
             _ => self.route53.find_by(zone, id, Some(stop_at)).await,
         }
+    }
+
+    /// A message's snapshot, from wherever it is; or why there is none, which no retry can mend.
+    async fn snapshot(&self, message: &Message) -> Result<Result<Snapshot, Why>, Again> {
+        let whole = match self.overflow.fetch(message, self.limits).await {
+            Ok(whole) => whole,
+            Err(error) if error.is_transient() => {
+                let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+                tracing::error!(%zone, %serial, %reason, outcome = "retry", %error, "zone not synced");
+                return Err(Again::FAILED);
+            }
+            Err(error) => return Ok(Err(Why::new(kind_of_overflow(&error), error.to_string()))),
+        };
+        Ok(whole.snapshot(self.limits).map_err(|error| Why::new(Kind::Undecodable, error.to_string())))
     }
 
     /// Why it must be put aside, if it must.
@@ -358,6 +375,16 @@ const fn kind_of(error: &Route53Error) -> Kind {
         | Route53Error::Answer(_)
         | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
+    }
+}
+
+const fn kind_of_overflow(error: &OverflowError) -> Kind {
+    match error {
+        OverflowError::TooLarge(_) | OverflowError::NotText(_) => Kind::Undecodable,
+        OverflowError::Elsewhere { .. }
+        | OverflowError::Gone { .. }
+        | OverflowError::Refused { .. }
+        | OverflowError::Unavailable { .. } => Kind::NoSnapshot,
     }
 }
 

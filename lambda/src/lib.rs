@@ -12,6 +12,7 @@
 //!
 //! Then what talks to AWS:
 //! - [`turns`]: waiting for a turn; [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
+//! - [`overflow`]: snapshots that did not fit their message.
 //! - [`quarantine`]: the dead-letter queue; [`queue`]: when a message comes again that is not done.
 //! - [`handler`]: an event of many messages; it alone reads the clock.
 //! - [`settings`], [`start`]: from the environment to a worker.
@@ -22,6 +23,7 @@ pub mod handler;
 pub mod hosted;
 pub mod isolate;
 pub mod metrics;
+pub mod overflow;
 pub mod pace;
 pub mod plan;
 pub mod quarantine;

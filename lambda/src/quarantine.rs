@@ -31,6 +31,8 @@ const _: () = assert!(MAX_REASON + MAX_WORDS + MAX_RRSETS + MAX_REST <= message:
 pub enum Kind {
     /// It is not a snapshot, or a damaged one.
     Undecodable,
+    /// Its snapshot is not where it says, or may not be got from there.
+    NoSnapshot,
     /// There is no hosted zone for it, or more than one.
     NoHostedZone,
     /// The hosted zone has another name.
@@ -52,6 +54,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
+            Self::NoSnapshot => "no_snapshot",
             Self::NoHostedZone => "no_hosted_zone",
             Self::OtherZone => "other_zone",
             Self::Signed => "signed",
@@ -216,15 +219,17 @@ fn attributes(message: &SqsMessage, note: String) -> Result<HashMap<String, Mess
     for (name, value) in theirs {
         let text = value.string_value.as_deref().filter(|text| !text.is_empty());
         if let Some(text) = text.filter(|_| name != attribute::QUARANTINE && all.len() + 1 < MAX_ATTRIBUTES) {
-            all.insert(name.clone(), string(text.to_owned())?);
+            // As it came: the size of what a pointer points to is a Number.
+            let data_type = value.data_type.as_deref().unwrap_or("String");
+            all.insert(name.clone(), attribute_of(data_type, text.to_owned())?);
         }
     }
-    all.insert(attribute::QUARANTINE.to_owned(), string(note)?);
+    all.insert(attribute::QUARANTINE.to_owned(), attribute_of("String", note)?);
     Ok(all)
 }
 
-fn string(text: String) -> Result<MessageAttributeValue, BuildError> {
-    MessageAttributeValue::builder().data_type("String").string_value(text).build()
+fn attribute_of(data_type: &str, text: String) -> Result<MessageAttributeValue, BuildError> {
+    MessageAttributeValue::builder().data_type(data_type).string_value(text).build()
 }
 
 /// At a character, by the octets that the text takes in JSON.
@@ -262,12 +267,17 @@ mod tests {
         for name in theirs.chain([attribute::QUARANTINE.to_owned()]) {
             let mut value = SqsMessageAttribute::default();
             value.string_value = Some("old".into());
+            value.data_type = Some(if name == attribute::PAYLOAD_SIZE { "Number" } else { "String" }.into());
             message.message_attributes.insert(name, value);
         }
         let all = attributes(&message, "new".into()).unwrap();
         assert_eq!(all.len(), MAX_ATTRIBUTES);
         assert!(attribute::ALL.iter().all(|name| all[*name].string_value() == Some("old")));
         assert_eq!(all[attribute::QUARANTINE].string_value(), Some("new"));
+        for (name, value) in &all {
+            let expected = if name == attribute::PAYLOAD_SIZE { "Number" } else { "String" };
+            assert_eq!(value.data_type(), expected, "{name}");
+        }
     }
 
     #[test]

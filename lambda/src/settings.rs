@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use secondary53_aws::objects::is_bucket;
 use secondary53_zone::zone::Limits;
 
 use crate::guard::Policy;
@@ -22,6 +23,8 @@ const WORKERS_RANGE: std::ops::RangeInclusive<u32> = 1..=1_000;
 pub struct Settings {
     /// `DLQ_URL`: where messages go that cannot be applied. Without it they stay in the queue until its redrive.
     pub dlq_url: Option<String>,
+    /// `OVERFLOW_BUCKET`: the S3 buckets, with commas between them, that snapshots beyond one message are read from.
+    pub overflow_buckets: Vec<String>,
     /// `QUEUE_URL`: the queue that messages come from, where its URL does not follow from its ARN.
     pub queue_url: Option<String>,
     /// What a snapshot may come to: the default, or less by `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (in MiB, set by Lambda). One
@@ -56,8 +59,17 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Set
     if let Some(megabytes) = memory {
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
-    let wanted = "the event source's MaximumConcurrency, from 1 to 1000";
-    let workers = read(variable, "WORKERS", wanted, |workers| WORKERS_RANGE.contains(workers))?.unwrap_or(WORKERS);
+    let workers = {
+        let wanted = "the event source's MaximumConcurrency, from 1 to 1000";
+        read(variable, "WORKERS", wanted, |workers| WORKERS_RANGE.contains(workers))?.unwrap_or(WORKERS)
+    };
+    let buckets = variable("OVERFLOW_BUCKET").unwrap_or_default();
+    let overflow_buckets: Vec<_> =
+        buckets.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if !overflow_buckets.iter().all(|name| is_bucket(name)) {
+        let wanted = "names of S3 buckets, with commas between them";
+        return Err(SettingsError { key: "OVERFLOW_BUCKET", value: buckets, wanted });
+    }
     let url = |key| {
         let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
         read(variable, key, "the URL of a FIFO queue, which ends in .fifo", is_fifo)
@@ -68,12 +80,14 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Set
     policy.percent = percent.unwrap_or(policy.percent);
     let min_rrsets = read(variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
     policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
-    let creates = read(variable, "CREATE_HOSTED_ZONES", "true or false", |_: &bool| true)?.unwrap_or(false);
-    let wanted = "the id of a reusable delegation set, letters and digits";
-    let is_id = |id: &String| id.bytes().all(|octet| octet.is_ascii_alphanumeric());
-    let delegation_set_id = read(variable, "DELEGATION_SET_ID", wanted, is_id)?;
-    let creation = creates.then_some(Creation { delegation_set_id });
-    Ok(Settings { dlq_url, queue_url, limits, workers, policy, creation })
+    let creation = {
+        let creates = read(variable, "CREATE_HOSTED_ZONES", "true or false", |_: &bool| true)?.unwrap_or(false);
+        let wanted = "the id of a reusable delegation set, letters and digits";
+        let is_id = |id: &String| id.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let delegation_set_id = read(variable, "DELEGATION_SET_ID", wanted, is_id)?;
+        creates.then_some(Creation { delegation_set_id })
+    };
+    Ok(Settings { dlq_url, overflow_buckets, queue_url, limits, workers, policy, creation })
 }
 
 fn read<T: FromStr>(
@@ -104,6 +118,18 @@ mod tests {
         assert_eq!(limits("10240"), Ok(Limits::default().octets));
         assert_eq!(from_environment(|_| None).unwrap().limits, Limits::default());
         assert!(limits("much").is_err());
+    }
+
+    #[test]
+    fn buckets_are_several_or_none() {
+        let read = |names: &str| {
+            from_environment(|key| (key == "OVERFLOW_BUCKET").then(|| names.to_owned()))
+                .map(|settings| settings.overflow_buckets)
+        };
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("abc"), Ok(vec!["abc".to_owned()]));
+        assert_eq!(read("abc, de.f-1,"), Ok(vec!["abc".to_owned(), "de.f-1".to_owned()]));
+        assert!(read("abc,s3://def").is_err());
     }
 
     #[test]

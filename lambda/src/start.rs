@@ -10,9 +10,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secondary53_aws::Objects;
 use tracing_subscriber::EnvFilter;
 
 use crate::handler::{self, Worker};
+use crate::overflow::Overflow;
 use crate::pace::Pace;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
@@ -66,6 +68,7 @@ pub async fn worker(settings: Settings) -> Worker {
             &aws_sdk_route53::Client::new(&aws),
             Turns::new(Pace::of(settings.workers), handler::clock),
         ),
+        overflow: Overflow::new(Objects::new(&aws), settings.overflow_buckets),
         quarantine: Quarantine::new(sqs.clone(), settings.dlq_url),
         queue: Queue::new(sqs, settings.queue_url),
         limits: settings.limits,

@@ -11,6 +11,7 @@ use secondary53_tests::primary::{Config, Primary, ZoneFile};
 use secondary53_tests::stack::{programs, wait};
 use secondary53_tests::strict::{self, Server, ZoneSpec};
 use secondary53_tests::zones::zone_of;
+use secondary53_zone::message::Pointer;
 use secondary53_zone::snapshot::Snapshot;
 
 const ID: &str = "Z1EXAMPLE";
@@ -179,6 +180,12 @@ async fn a_snapshot_is_shown_as_a_zone_file_that_name_servers_read() {
         (status, &error[..]),
         (1, "secondary53: failed to read -: not a snapshot: it does not begin with S53Z\n")
     );
+    // A message that only points to it.
+    let pointer = Pointer::new("the-bucket", &snapshot.digest());
+    let (status, _, error) = told(&finished(command(&["snapshot", "show", "-"]), format!("{pointer}\n").into()).await);
+    let instead =
+        format!("try aws s3 cp s3://the-bucket/snapshots/{} - | secondary53 snapshot show -", snapshot.digest());
+    assert!(status == 1 && error.contains(&instead), "{error}");
 
     let zone_file = dir.path().join("zone");
     std::fs::write(&zone_file, shown).unwrap();

@@ -13,6 +13,7 @@ mod guards;
 mod log;
 mod lost;
 mod mirror;
+mod overflow;
 mod poison;
 mod proxy;
 mod quota;
@@ -33,6 +34,7 @@ use log::Log;
 use proxy::{Fate, Proxy};
 use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::{self, Worker};
+use secondary53_lambda::overflow::Overflow;
 use secondary53_lambda::pace::{Backoff, Pace, Rate};
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::queue::Queue;
@@ -41,7 +43,7 @@ use secondary53_lambda::route53::Route53;
 use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
-use secondary53_tests::zones::zone_of;
+use secondary53_tests::zones::{Contents, zone_of};
 use secondary53_zone::delta::Delta;
 use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
@@ -95,12 +97,12 @@ fn record(id: &str, message: &Message) -> serde_json::Value {
     let attributes: serde_json::Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), serde_json::json!({"stringValue": text, "dataType": "String"})))
+        .map(|it| (it.name.to_owned(), serde_json::json!({"stringValue": it.value, "dataType": it.data_type})))
         .collect();
     serde_json::json!({
         "messageId": id,
         "receiptHandle": "r",
-        "body": message.body,
+        "body": message.body.as_text(),
         "attributes": {"MessageGroupId": message.group_id()},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
@@ -150,6 +152,7 @@ impl World {
         let sqs = aws_sdk_sqs::Client::from_conf(sqs);
         Worker {
             route53: Route53::with_turns(&client(endpoint), Turns::new(UNLIMITED, handler::clock)),
+            overflow: Overflow::new(overflow::objects("http://127.0.0.1:1"), Vec::new()),
             quarantine: Quarantine::new(sqs.clone(), None),
             queue: Queue::new(sqs, None),
             limits: Limits::default(),
@@ -195,17 +198,8 @@ impl World {
     }
 
     /// Name and type to TTL and values, the apex's NS and SOA left out.
-    fn hosted(&self) -> BTreeMap<(String, String), (u32, Vec<String>)> {
-        let view = self.server.zone(ID).unwrap();
-        view.rrsets
-            .iter()
-            .filter(|rrset| !(rrset.name == "example.com." && matches!(rrset.rtype, "NS" | "SOA")))
-            .map(|rrset| {
-                let mut values = rrset.values.clone();
-                values.sort();
-                ((rrset.name.clone(), rrset.rtype.to_owned()), (rrset.ttl.unwrap_or_default(), values))
-            })
-            .collect()
+    fn hosted(&self) -> Contents {
+        self.server.zone(ID).unwrap().contents()
     }
 
     /// How often an action was asked for since the last time.
@@ -222,7 +216,7 @@ impl World {
 /// Name, type, TTL and values.
 type Row<'a> = (&'a str, &'a str, u32, &'a [&'a str]);
 
-fn held(rows: &[Row<'_>]) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+fn held(rows: &[Row<'_>]) -> Contents {
     rows.iter()
         .map(|(name, rtype, ttl, values)| {
             let mut values: Vec<String> = values.iter().map(ToString::to_string).collect();
