@@ -165,7 +165,8 @@ impl Plan {
         let is_held = |rrset: &Rrset<'_>| !is_apexs_own(rrset) && value::HELD.contains(&rrset.rtype());
         let Counts { created, deleted, .. } = plan.counts();
         plan.ours = (desired.rrsets().filter(is_held).count() + deleted).saturating_sub(created);
-        plan.there = plan.ours;
+        // And the NS and the SOA.
+        plan.there = plan.ours + 2;
         plan
     }
 

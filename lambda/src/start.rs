@@ -75,5 +75,6 @@ pub async fn worker(settings: Settings) -> Worker {
         clock: handler::clock,
         policy: settings.policy,
         refusals: Refusals::default(),
+        creation: settings.creation,
     }
 }

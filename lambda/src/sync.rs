@@ -229,7 +229,7 @@ fn fast(
     }
     let plan = Plan::of_delta(delta, snapshot.zone(), soa);
     // Where it could matter, all is read and counted.
-    let is_plain = guard::on_delta(&plan, terms.policy) && plan.size_at_most() <= hosted.assured_quota();
+    let is_plain = guard::on_delta(&plan, terms) && plan.size_at_most() <= hosted.assured_quota();
     is_plain.then_some(plan)
 }
 

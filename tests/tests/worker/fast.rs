@@ -6,7 +6,7 @@ use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ChangeBatch, Res
 use secondary53_tests::strict::{Config, ZoneSpec};
 use secondary53_tests::zones::reference;
 use secondary53_zone::delta::Delta;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
@@ -21,7 +21,9 @@ impl World {
     /// Delivers what changed, which must be taken; the calls that it took.
     async fn follow(&self, base: &Zone, next: &Zone, reason: Reason) -> Vec<(&'static str, usize)> {
         self.calls();
-        let sent = message_since(base, next, reason);
+        let mut sent = message_since(base, next, reason);
+        // So that zones of a few names may lose some of them unread.
+        sent.meta.approved = vec![Approval::MassDeletion];
         assert_eq!(self.deliver(vec![record("1", &sent)]).await, Vec::<String>::new());
         assert_eq!(self.serial(), next.serial().0);
         self.calls().into_iter().collect()
@@ -65,6 +67,23 @@ async fn whatever_changes_at_a_name_is_done_as_by_a_full_comparison() {
         let after = world.hosted();
         world.sync(&pair[1], Reason::Audit).await;
         assert_eq!((world.hosted(), world.calls().contains_key("ChangeResourceRecordSets")), (after, false));
+    }
+}
+
+#[tokio::test]
+async fn what_deletes_more_than_a_little_is_read_and_counted() {
+    let hosts = |count: usize, serial| {
+        zone(serial, &(0..count).map(|number| format!("h{number} A 192.0.2.1\n")).collect::<String>())
+    };
+    let world = World::start().await;
+    let zones: Vec<Zone> = [(20, 7), (17, 8), (13, 9), (8, 10)].map(|(count, serial)| hosts(count, serial)).into();
+    world.sync(&zones[0], Reason::Initial).await;
+    for (pair, lists, serial) in [(&zones[0..2], 1, 8), (&zones[1..3], 2, 9), (&zones[2..4], 2, 9)] {
+        world.calls();
+        let sent = message_since(&pair[0], &pair[1], Reason::Notify);
+        // The last is too much, and nowhere to be put aside.
+        assert_eq!(world.deliver(vec![record("1", &sent)]).await.len(), usize::from(pair[1].serial().0 == 10));
+        assert_eq!((world.calls()["ListResourceRecordSets"], world.serial()), (lists, serial));
     }
 }
 
