@@ -2,21 +2,38 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .local/venv/bin
+TOOLS := .local/tools/bin
 
-.PHONY: help demo test lint check build release size bench latency fuzz setup clean
+# What make deploy and make deploy-lambda work on: make deploy STACK=dns ARCH=arm64 PARAMETERS="HostedZoneIds=Z1,Z2"
+STACK := secondary53
+ARCH := x86_64
+PARAMETERS :=
+# A CA's certificate for relays, a file: docs/credentials.md.
+RELAY_CA :=
+
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench latency flood fuzz setup clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## the whole chain on loopback, on a zone file that you may edit; ONCE=1 checks itself and stops
 	cargo build --workspace
 	ONCE=$(ONCE) target/debug/demo
 
-test: ## everything that CI runs: lint, then all tests with real name servers and stand-ins for AWS
+test: ## lint, then all tests with real name servers and stand-ins for AWS
 	tests/setup --debian
 	$(MAKE) --no-print-directory lint
 	cargo build --workspace
 	cargo test --workspace
+	$(VENV)/python tests/policies.py
+
+test-all: test ## everything that CI runs: the same, and deploying, the CDK, the Debian package (as root)
+	tests/setup --tools
+	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam validate --lint --template infra/template.yaml
+	cargo test -p secondary53-tests --test deploy -- --ignored
+	$(MAKE) --no-print-directory cdk
+	$(MAKE) --no-print-directory deb
+	infra/relay/test-package target/debian/secondary53-relay_*.deb
 
 lint: setup ## rustfmt, clippy, licences and sources of dependencies, the template
 	cargo fmt --all --check
@@ -39,6 +56,24 @@ release: ## the programs that are installed, small: target/release/{secondary53-
 size: release ## octets of each program
 	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
 
+lambda: ## the function as Lambda takes it: target/lambda/bootstrap; ARCH=arm64 for Graviton
+	tests/setup --tools
+	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda build --release --package secondary53-lambda --bin bootstrap $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+
+deploy: lambda ## queue, function, permissions, alarms: sam deploy of infra/template.yaml; PARAMETERS="HostedZoneIds=Z1,Z2"
+	$(TOOLS)/sam deploy --template infra/template.yaml --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM \
+		--no-fail-on-empty-changeset --parameter-overrides Architecture=$(ARCH) $(PARAMETERS) \
+		$(if $(RELAY_CA),"RelayCaCertificate='$$(cat $(RELAY_CA))'")
+
+deploy-lambda: lambda ## the function's code alone, in seconds
+	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda deploy --binary-name bootstrap $(STACK)-worker
+
+deb: ## the relay's Debian package, for glibc 2.31 and later: target/debian
+	infra/relay/build-package
+
+cdk: setup ## the CDK construct and app of infra/cdk: tests, and a template in infra/cdk/cdk.out; needs Node 20
+	cd infra/cdk && npm ci --no-audit --no-fund && npm test
+
 bench: setup ## figures on the reference zone: plan and batches, API calls, snapshot, transfer from Knot
 	tests/setup --debian
 	cargo bench -q -p secondary53-tests --bench plan
@@ -52,6 +87,10 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian
 	cargo build --workspace
 	target/debug/latency
+
+flood: ## strangers send the relay 50,000 datagrams a second for half a minute: is its primary heard?
+	cargo build -q --profile bench -p secondary53-relay
+	cargo run -q --profile bench -p secondary53-tests --example flood
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

@@ -24,15 +24,28 @@ pub enum Command {
     Sync {
         #[command(flatten)]
         target: Target,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        permissions: Permissions,
     },
     /// Look into a snapshot: a file of the relay's `state_dir`, or a message's body.
     Snapshot {
         #[command(subcommand)]
         command: SnapshotCommand,
     },
+}
+
+/// What may be done without asking, and in spite of a guard.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Permissions {
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+    /// Take the hosted zone back where the primary's serial is not newer.
+    #[arg(long)]
+    pub accept_rollback: bool,
+    /// Delete much of the hosted zone, or all of it, where the primary no longer has it.
+    #[arg(long)]
+    pub allow_mass_deletion: bool,
 }
 
 /// What to do with a snapshot.

@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
     let args = Args::parse();
     let result = match args.command {
         Command::Plan(target) => zone::plan(&target).await,
-        Command::Sync { target, yes } => zone::sync(&target, yes).await,
+        Command::Sync { target, permissions } => zone::sync(&target, permissions).await,
         Command::Snapshot { command } => snapshot::run(&command),
     };
     result.unwrap_or_else(|error| {

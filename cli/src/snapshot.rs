@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use secondary53_zone::message::Pointer;
 use secondary53_zone::presentation::ZoneFile;
 use secondary53_zone::snapshot::{MAGIC, Snapshot};
 use secondary53_zone::zone::Limits;
@@ -42,6 +43,10 @@ fn read(file: &Path) -> Result<Snapshot, String> {
         std::fs::File::open(file).and_then(|file| file.take(MAX_FILE).read_to_end(&mut octets))
     };
     read.map_err(|error| format!("failed to read {shown}: {error}"))?;
+    if let Some(Pointer { bucket, key }) = std::str::from_utf8(&octets).ok().and_then(Pointer::parse) {
+        let instead = format!("aws s3 cp s3://{bucket}/{key} - | secondary53 snapshot show -");
+        return Err(format!("failed to read {shown}: it says where a snapshot is, and is none; try {instead}"));
+    }
     // A message's body is base64, and pasted with whatever is around it.
     if !octets.starts_with(&MAGIC) {
         let text: Vec<u8> = octets.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();

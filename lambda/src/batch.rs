@@ -70,6 +70,12 @@ struct Cost {
 }
 
 impl Batch {
+    /// Of some items of a batch, which fit because the batch did.
+    pub(crate) fn of_items(items: Vec<Item>) -> Self {
+        let cost = cost_of(&items);
+        Self { items, cost }
+    }
+
     /// What it costs by Route 53's rate of changes ([`crate::pace::CHANGES`]): it counts RRsets, and an UPSERT twice.
     pub fn changes(&self) -> u32 {
         self.items.iter().map(|item| if item.action == Action::Upsert { 2 } else { 1 }).sum()
@@ -88,11 +94,43 @@ impl Batches {
             }
             first_allowed = all.batches.len().saturating_sub(1);
         }
-        if let Some(soa) = &plan.soa {
-            let last = all.batches.len().saturating_sub(1);
-            all.place(vec![Item { action: Action::Upsert, rrset: soa.clone() }], last);
-        }
+        all.add_soa(plan);
         all
+    }
+
+    /// As [`Batches::of`], for a hosted zone that has no room for all that comes beside all that goes: before anything is
+    /// created that would be too much, something is deleted. `room` is RRsets that the quota leaves now. Where the zone fits
+    /// in the end, it fits all along, change by change.
+    pub fn within(plan: &Plan, room: usize) -> Self {
+        let mut all = Self::default();
+        let of = |class| plan.names.iter().filter(move |name| class_of(name) == class);
+        let grows = |name: &&NameChanges| growth(name) > 0;
+        let mut freeing = of(Class::Changes).filter(|name| !grows(name)).chain(of(Class::Goes));
+        let mut room = isize::try_from(room).unwrap_or(isize::MAX);
+        let mut add = |name: &NameChanges, room: &mut isize| {
+            // One behind the other: a batch before the last has no room that could be counted on.
+            let last = all.batches.len().saturating_sub(1);
+            all.add_name(name, last);
+            *room -= growth(name);
+        };
+        for name in of(Class::Comes).chain(of(Class::Changes).filter(grows)) {
+            while room < growth(name)
+                && let Some(first) = freeing.next()
+            {
+                add(first, &mut room);
+            }
+            add(name, &mut room);
+        }
+        freeing.for_each(|name| add(name, &mut room));
+        all.add_soa(plan);
+        all
+    }
+
+    fn add_soa(&mut self, plan: &Plan) {
+        if let Some(soa) = &plan.soa {
+            let last = self.batches.len().saturating_sub(1);
+            self.place(vec![Item { action: Action::Upsert, rrset: soa.clone() }], last);
+        }
     }
 
     fn add_name(&mut self, name: &NameChanges, first_allowed: usize) {
@@ -141,7 +179,20 @@ fn class_of(name: &NameChanges) -> Class {
     }
 }
 
-fn deletions_first(changes: &[Change]) -> Vec<Item> {
+/// RRsets more at a name, or fewer.
+fn growth(name: &NameChanges) -> isize {
+    name.changes
+        .iter()
+        .map(|change| match change {
+            Change::Create(_) => 1,
+            Change::Delete(_) => -1,
+            Change::Replace { .. } => 0,
+        })
+        .sum()
+}
+
+/// The changes of one name as items, in the order in which they must be.
+pub(crate) fn deletions_first(changes: &[Change]) -> Vec<Item> {
     let old = changes.iter().filter_map(|change| match change {
         Change::Delete(old) | Change::Replace { old, .. } => Some(item(Action::Delete, old)),
         Change::Create(_) => None,

@@ -16,15 +16,20 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use secondary53_zone::message::Message;
+use secondary53_zone::message::{Approval, Message};
 use secondary53_zone::name::Name;
 use secondary53_zone::serial::Serial;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
+use crate::guard::{Held, Policy, Terms};
+use crate::isolate::Refused;
 use crate::metrics;
-use crate::quarantine::{Kind, Quarantine};
+use crate::overflow::{Overflow, OverflowError};
+use crate::plan::Counts;
+use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
+use crate::refusals::Refusals;
 use crate::route53::{Route53, Route53Error};
 use crate::sync::{self, Outcome};
 use crate::turns::Clock;
@@ -39,6 +44,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(3);
 pub struct Worker {
     /// Where zones go.
     pub route53: Route53,
+    /// Where snapshots are that did not fit their message.
+    pub overflow: Overflow,
     /// Where messages go that cannot be applied.
     pub quarantine: Quarantine,
     /// Where messages come from, and come again.
@@ -47,6 +54,10 @@ pub struct Worker {
     pub limits: Limits,
     /// What tells the time that is left.
     pub clock: Clock,
+    /// How much may be deleted without an operator's word.
+    pub policy: Policy,
+    /// What Route 53 is known to refuse.
+    pub refusals: Refusals,
 }
 
 /// Messages that are worked on one after the other.
@@ -55,8 +66,7 @@ type Line = Vec<SqsMessage>;
 /// A message that no retry can mend.
 struct Unfit {
     message: SqsMessage,
-    kind: Kind,
-    reason: String,
+    why: Why,
 }
 
 /// The line must come again.
@@ -118,25 +128,47 @@ impl Worker {
                     Some(messages) => messages.push((received, message)),
                     None => zones.push(vec![(received, message)]),
                 },
-                Err(reason) => unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason }),
+                Err(reason) => {
+                    unfit.push(Unfit { message: received, why: Why::new(Kind::Undecodable, reason) });
+                }
             }
         }
         for messages in zones {
-            self.work_on_zone(messages, &mut unfit, stop_at).await?;
+            for turn in self.turns_of(messages) {
+                self.work_on_zone(turn, &mut unfit, stop_at).await?;
+            }
         }
-        for Unfit { message, kind, reason } in unfit {
-            let put = self.quarantine.put(&message, kind, &reason, millis(now())).await;
+        for Unfit { message, why } in unfit {
+            let put = self.quarantine.put(&message, &why, millis(now())).await;
             let message_id = message.message_id.as_deref().unwrap_or_default();
             let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
+            let (outcome, reason) = (why.kind.as_str(), &why.reason);
             match put {
-                Ok(()) => tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, "quarantined"),
+                Ok(()) => tracing::error!(zone, message_id, outcome, reason, "quarantined"),
                 Err(error) => {
-                    tracing::error!(zone, message_id, outcome = kind.as_str(), %reason, %error, "not quarantined: it will come again");
+                    tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
                     return Err(Again::FAILED);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Of one zone's messages, what is worked on together. What an operator approved is applied in its turn, for no other
+    /// message may do the same; and what came before a rollback is undone by it.
+    fn turns_of(&self, messages: Vec<(SqsMessage, Message)>) -> Vec<Vec<(SqsMessage, Message)>> {
+        let is_rollback = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
+        let last_rollback =
+            messages.iter().rposition(|(_, message)| is_rollback(message) && message.snapshot(self.limits).is_ok());
+        let mut turns: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
+        for message in messages.into_iter().skip(last_rollback.unwrap_or(0)) {
+            let is_alone = |(_, message): &(SqsMessage, Message)| !message.meta.approved.is_empty();
+            match turns.last_mut() {
+                Some(turn) if !is_alone(&message) && !turn.iter().any(is_alone) => turn.push(message),
+                _ => turns.push(vec![message]),
+            }
+        }
+        turns
     }
 
     /// Applies the newest of one zone's messages that is a snapshot at all.
@@ -149,45 +181,54 @@ impl Worker {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
             let (received, message) = messages.remove(newest);
-            let snapshot = match message.snapshot(self.limits) {
+            let snapshot = match self.snapshot(&message).await? {
                 Ok(snapshot) => snapshot,
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: Kind::Undecodable, reason: error.to_string() });
+                Err(why) => {
+                    unfit.push(Unfit { message: received, why });
                     continue;
                 }
             };
             // One that wants a full comparison is not superseded by one that does not.
             let trusts_serial =
                 message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
-            let (result, applied) = self.sync(&message, &snapshot, trusts_serial, messages.len(), stop_at).await;
-            return match result {
-                Ok(()) => Ok(()),
-                Err(Route53Error::OutOfTime { .. }) => Err(Again { got_ahead: applied > 0 }),
-                Err(error) if error.is_transient() => Err(Again::FAILED),
-                Err(error) => {
-                    unfit.push(Unfit { message: received, kind: kind_of(&error), reason: error.to_string() });
-                    Ok(())
-                }
-            };
+            let terms = Terms { trusts_serial, approved: &message.meta.approved, policy: self.policy };
+            if let Some(why) = self.sync(&message, &snapshot, terms, messages.len(), stop_at).await? {
+                unfit.push(Unfit { message: received, why });
+            }
+            return Ok(());
         }
         Ok(())
     }
 
-    /// What became of it, and how many batches were applied.
+    /// A message's snapshot, from wherever it is; or why there is none, which no retry can mend.
+    async fn snapshot(&self, message: &Message) -> Result<Result<Snapshot, Why>, Again> {
+        let whole = match self.overflow.fetch(message, self.limits).await {
+            Ok(whole) => whole,
+            Err(error) if error.is_transient() => {
+                let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
+                tracing::error!(%zone, %serial, %reason, outcome = "retry", %error, "zone not synced");
+                return Err(Again::FAILED);
+            }
+            Err(error) => return Ok(Err(Why::new(kind_of_overflow(&error), error.to_string()))),
+        };
+        Ok(whole.snapshot(self.limits).map_err(|error| Why::new(Kind::Undecodable, error.to_string())))
+    }
+
+    /// Why it must be put aside, if it must.
     async fn sync(
         &self,
         message: &Message,
         snapshot: &Snapshot,
-        trusts_serial: bool,
+        terms: Terms<'_>,
         superseded: usize,
         stop_at: Duration,
-    ) -> (Result<(), Route53Error>, u32) {
+    ) -> Result<Option<Why>, Again> {
         let began = now();
         let id = message.meta.hosted_zone_id.as_deref();
         let (mut calls, mut throttles, mut applied) = (0, 0, 0);
         let result = async {
             let mut hosted = self.route53.find_by(&message.zone, id, Some(stop_at)).await?;
-            let mut result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+            let mut result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
@@ -195,7 +236,7 @@ impl Worker {
                 hosted = self.route53.find_by(&message.zone, None, Some(stop_at)).await?;
                 hosted.calls += before.calls;
                 hosted.throttles += before.throttles;
-                result = sync::sync(&mut hosted, snapshot, trusts_serial).await;
+                result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             }
             (calls, throttles, applied) = (hosted.calls, hosted.throttles, hosted.applied);
             result
@@ -204,7 +245,11 @@ impl Worker {
         let ended = now();
         let milliseconds = millis(ended).saturating_sub(millis(began));
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
-        match &result {
+        let path = if let Ok(Outcome::Applied { path, .. }) = &result { Some(*path) } else { None };
+        if let Some(line) = metrics::took(zone, throttles, path, millis(ended)) {
+            println!("{line}");
+        }
+        match result {
             Ok(Outcome::Applied { plan, batches, path }) => {
                 let counts = plan.counts();
                 let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
@@ -216,7 +261,7 @@ impl Worker {
                     left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, throttles, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
-                for line in metrics::left_out(zone, plan, millis(ended)) {
+                for line in metrics::left_out(zone, &plan, millis(ended)) {
                     println!("{line}");
                 }
                 for left in &plan.left_out {
@@ -225,38 +270,84 @@ impl Worker {
                 for (name, rtype) in &plan.collisions {
                     tracing::warn!(%zone, %serial, %name, %rtype, "left out: an RRset that is not ours has its place");
                 }
+                Ok(None)
             }
             Ok(Outcome::Unchanged) => {
                 tracing::info!(%zone, %serial, %reason, outcome = "unchanged", calls, superseded, milliseconds, "zone synced");
+                Ok(None)
             }
             Ok(Outcome::Stale) => {
                 tracing::warn!(%zone, %serial, %reason, outcome = "stale", calls, superseded, milliseconds, "snapshot dropped: the hosted zone is not older");
+                Ok(None)
+            }
+            Ok(Outcome::Held { held, plan }) => {
+                let kind = kind_held(&held);
+                let counts = plan.map(|plan| plan.counts());
+                let Counts { created, changed, deleted } = counts.unwrap_or_default();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = kind.as_str(), created, changed, deleted, calls, superseded,
+                    milliseconds, %held, "snapshot held"
+                );
+                let reason = match held.needs() {
+                    Some(_) => format!("{held}: look at the primary and, where it is meant, approve this message"),
+                    None => held.to_string(),
+                };
+                Ok(Some(Why { plan: counts, needs: held.needs(), ..Why::new(kind, reason) }))
+            }
+            Ok(Outcome::Refused { plan, refused }) => {
+                let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
+                tracing::error!(
+                    %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
+                    milliseconds, "RRsets refused: the rest was applied, and the serial stays"
+                );
+                for Refused { name, words, .. } in &refused {
+                    tracing::warn!(%zone, %serial, %name, %words, "refused by Route 53");
+                }
+                let reason = format!(
+                    "Route 53 refused {} of the zone's RRsets; all others are as at serial {serial}, and the hosted zone's serial \
+                     was not advanced: the next snapshot tries again",
+                    rrsets.len()
+                );
+                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
+                words.dedup();
+                let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
+                Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
             }
             Err(error @ Route53Error::OutOfTime { .. }) => {
                 let outcome = if applied > 0 { "goes_on" } else { "retry" };
                 tracing::warn!(%zone, %serial, %reason, outcome, applied, calls, throttles, superseded, milliseconds, %error, "zone not synced yet");
+                Err(Again { got_ahead: applied > 0 })
             }
             Err(error) => {
                 // Whatever it was, where the zone was found may no longer hold.
                 self.route53.forget(zone);
-                let outcome = if error.is_transient() { "retry" } else { kind_of(error).as_str() };
+                let outcome = if error.is_transient() { "retry" } else { kind_of(&error).as_str() };
                 tracing::error!(%zone, %serial, %reason, outcome, calls, superseded, milliseconds, %error, "zone not synced");
+                if error.is_transient() {
+                    Err(Again::FAILED)
+                } else {
+                    Ok(Some(Why::new(kind_of(&error), error.to_string())))
+                }
             }
         }
-        let path = if let Ok(Outcome::Applied { path, .. }) = &result { Some(*path) } else { None };
-        if let Some(line) = metrics::took(zone, throttles, path, millis(ended)) {
-            println!("{line}");
-        }
-        (result.map(drop), applied)
+    }
+}
+
+const fn kind_held(held: &Held) -> Kind {
+    match held {
+        Held::OtherZone { .. } => Kind::OtherZone,
+        Held::Signed(_) => Kind::Signed,
+        Held::MassDeletion { .. } => Kind::Held,
+        Held::OverQuota { .. } => Kind::OverQuota,
     }
 }
 
 const fn kind_of(error: &Route53Error) -> Kind {
     match error {
-        Route53Error::NoHostedZone(_)
-        | Route53Error::NoSuchHostedZone(_)
-        | Route53Error::SeveralHostedZones { .. }
-        | Route53Error::OtherName { .. } => Kind::NoHostedZone,
+        Route53Error::NoHostedZone(_) | Route53Error::NoSuchHostedZone(_) | Route53Error::SeveralHostedZones { .. } => {
+            Kind::NoHostedZone
+        }
+        Route53Error::OtherName { .. } => Kind::OtherZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }
@@ -264,6 +355,16 @@ const fn kind_of(error: &Route53Error) -> Kind {
         | Route53Error::Answer(_)
         | Route53Error::Unsettled(_)
         | Route53Error::Endless { .. } => Kind::Refused,
+    }
+}
+
+const fn kind_of_overflow(error: &OverflowError) -> Kind {
+    match error {
+        OverflowError::TooLarge(_) | OverflowError::NotText(_) => Kind::Undecodable,
+        OverflowError::Elsewhere { .. }
+        | OverflowError::Gone { .. }
+        | OverflowError::Refused { .. }
+        | OverflowError::Unavailable { .. } => Kind::NoSnapshot,
     }
 }
 

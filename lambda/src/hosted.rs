@@ -71,6 +71,9 @@ pub enum HostedError {
         /// What Route 53 gave.
         ttl: Option<i64>,
     },
+    /// A quota is no number of RRsets.
+    #[error("Route 53 says that the hosted zone may hold {0} RRsets")]
+    Quota(i64),
     /// There is no SOA, or not one.
     #[error("Route 53 lists no SOA for the hosted zone")]
     NoSoa,

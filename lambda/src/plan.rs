@@ -37,6 +37,10 @@ pub struct Plan {
     pub left_out: Vec<LeftOut>,
     /// Records of types that Route 53 does not have, by type.
     pub untranslated: BTreeMap<Rtype, usize>,
+    /// RRsets of ours that the hosted zone has now: of its apex neither the NS nor the SOA, and nothing that is foreign.
+    pub ours: usize,
+    /// RRsets that the hosted zone has now, all that count towards its quota.
+    pub there: usize,
 }
 
 /// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
@@ -114,6 +118,16 @@ pub struct Counts {
     pub deleted: usize,
 }
 
+/// How much of what is ours would be lost: how far a mistake at the primary would reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// RRsets that go and leave nothing of their kind. What gives way to a CNAME at its name, or a CNAME to something else,
+    /// is changed rather than lost.
+    pub deleted: usize,
+    /// RRsets of ours in the hosted zone.
+    pub of: usize,
+}
+
 impl Plan {
     /// Compares what is hosted with what is desired. `hosted` must be in canonical order by owner and type: see
     /// [`crate::hosted::sort_hosted`].
@@ -127,7 +141,7 @@ impl Plan {
     ///
     /// The hosted zone was not read, but for its SOA, so `old` is spelt as this worker spells it. Where Route 53 holds
     /// something else it refuses the request, for each change begins with a DELETE of what is there or is a CREATE of what
-    /// is not.
+    /// is not. How many RRsets there are is as good as can be known so: [`crate::guard::on_delta`] goes by it.
     pub fn of_delta(delta: &Delta, desired: &Zone, soa: &HostedSoa) -> Self {
         let apex = desired.apex();
         let is_apexs_own = |rrset: &Rrset<'_>| is_apexs_own(apex, rrset.owner(), rrset.rtype());
@@ -148,12 +162,16 @@ impl Plan {
             };
             name.others_stay |= desired.at(owner).any(stays);
         }
+        let is_held = |rrset: &Rrset<'_>| !is_apexs_own(rrset) && value::HELD.contains(&rrset.rtype());
+        let Counts { created, deleted, .. } = plan.counts();
+        plan.ours = (desired.rrsets().filter(is_held).count() + deleted).saturating_sub(created);
+        plan.there = plan.ours;
         plan
     }
 
     fn compare(hosted: &[HostedRrset], desired: &Zone, hosted_soa: &HostedSoa) -> Self {
         let apex = desired.apex();
-        let mut plan = Self::default();
+        let mut plan = Self { there: hosted.len(), ..Self::default() };
         let mut hosted_names = hosted.chunk_by(|a, b| a.text.name == b.text.name).peekable();
         let desired: Vec<Rrset<'_>> = desired.rrsets().collect();
         let mut desired_names = desired.chunk_by(|a, b| a.owner() == b.owner()).peekable();
@@ -191,6 +209,29 @@ impl Plan {
         counts
     }
 
+    /// RRsets that the hosted zone has once it is done.
+    pub fn size_after(&self) -> usize {
+        let counts = self.counts();
+        (self.there + counts.created).saturating_sub(counts.deleted)
+    }
+
+    /// RRsets that the hosted zone may have on the way, where nothing is deleted early.
+    pub fn size_at_most(&self) -> usize {
+        self.there + self.counts().created
+    }
+
+    /// How much of what is ours would be lost.
+    pub fn deletions(&self) -> Deletions {
+        let is_lost = |name: &NameChanges, change: &Change| {
+            let Change::Delete(old) = change else { return false };
+            let takes_its_place =
+                |other: &Change| matches!(other, Change::Create(new) if excludes(old.rtype, new.rtype));
+            !name.changes.iter().any(takes_its_place)
+        };
+        let lost = |name: &NameChanges| name.changes.iter().filter(|change| is_lost(name, change)).count();
+        Deletions { deleted: self.names.iter().map(lost).sum(), of: self.ours }
+    }
+
     /// `hosted` and `desired` are of one name, and sorted by type.
     fn compare_name(&mut self, apex: &Name, hosted: &[HostedRrset], desired: &[Rrset<'_>]) {
         let is_apexs_own = |name: NameRef<'_>, rtype| is_apexs_own(apex, name, rtype);
@@ -202,11 +243,13 @@ impl Plan {
         let mut others = Vec::new();
         let mut others_stay = !foreign.is_empty();
 
-        let mut ours = hosted
+        let ours: Vec<&RrsetText> = hosted
             .iter()
             .filter(|rrset| rrset.foreign.is_none() && !is_apexs_own(rrset.text.name.by_ref(), rrset.text.rtype))
             .map(|rrset| &rrset.text)
-            .peekable();
+            .collect();
+        self.ours += ours.len();
+        let mut ours = ours.into_iter().peekable();
         for rrset in desired.iter().filter(|rrset| !is_apexs_own(rrset.owner(), rrset.rtype())) {
             while let Some(old) = ours.next_if(|old| old.rtype < rrset.rtype()) {
                 deletions.push(Change::Delete(old.clone()));

@@ -6,6 +6,7 @@
 //! refused the second time, and the zone is read anew.
 
 mod attempt;
+mod quota;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -148,6 +149,8 @@ pub struct HostedZone<'a> {
     pub applied: u32,
     /// Nothing is asked after this time since 1970-01-01T00:00:00Z: it is [`Route53Error::OutOfTime`] instead.
     pub stop_at: Option<Duration>,
+    /// Where it has been asked for.
+    known_quota: Option<usize>,
 }
 
 impl Route53 {
@@ -187,6 +190,7 @@ impl Route53 {
             throttles: 0,
             applied: 0,
             stop_at,
+            known_quota: None,
         };
         hosted.id = match (cached, id) {
             (Some(cached), _) => cached,

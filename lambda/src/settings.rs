@@ -1,6 +1,11 @@
 //! What the function's environment says.
 
+use std::str::FromStr;
+
+use secondary53_aws::objects::is_bucket;
 use secondary53_zone::zone::Limits;
+
+use crate::guard::Policy;
 
 /// What a snapshot may take of the function's memory: one part in so many. It is held unfolded and as a zone, in a vector
 /// that may have grown to twice what it needs, and beside it stand the hosted zone and the plan.
@@ -17,6 +22,8 @@ const WORKERS_RANGE: std::ops::RangeInclusive<u32> = 1..=1_000;
 pub struct Settings {
     /// `DLQ_URL`: where messages go that cannot be applied. Without it they stay in the queue until its redrive.
     pub dlq_url: Option<String>,
+    /// `OVERFLOW_BUCKET`: the S3 buckets, with commas between them, that snapshots beyond one message are read from.
+    pub overflow_buckets: Vec<String>,
     /// `QUEUE_URL`: the queue that messages come from, where its URL does not follow from its ARN.
     pub queue_url: Option<String>,
     /// What a snapshot may come to: the default, or less by `AWS_LAMBDA_FUNCTION_MEMORY_SIZE` (in MiB, set by Lambda). One
@@ -26,6 +33,8 @@ pub struct Settings {
     /// `WORKERS`: how many of these there may be at once, 1 to 1,000, and so which share of the account's rates is this
     /// one's.
     pub workers: u32,
+    /// `MASS_DELETION_PERCENT` and `MASS_DELETION_MIN_RRSETS`: what may be deleted without an operator's word.
+    pub policy: Policy,
 }
 
 /// A variable does not read.
@@ -37,34 +46,51 @@ pub struct SettingsError {
     wanted: &'static str,
 }
 
-/// Reads the settings; `variable` gives a variable's value.
+/// Reads the settings; `variable` gives a variable's value. One that is empty counts as not set: a template has no other
+/// way to leave one out.
 pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Settings, SettingsError> {
-    const WORKERS_KEY: &str = "WORKERS";
-    const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+    let variable = &|key: &'static str| variable(key).filter(|value| !value.is_empty());
     let mut limits = Limits::default();
-    if let Some(value) = variable(MEMORY) {
-        let Ok(megabytes) = value.parse::<usize>() else {
-            return Err(SettingsError { key: MEMORY, value, wanted: "the function's memory in MiB" });
-        };
+    let memory = read(variable, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "the function's memory in MiB", |_: &usize| true)?;
+    if let Some(megabytes) = memory {
         limits.octets = limits.octets.min(megabytes.saturating_mul(1 << 20) / SHARE_OF_MEMORY);
     }
-    let mut workers = WORKERS;
-    if let Some(value) = variable(WORKERS_KEY) {
-        // A sign would read, and mean nothing.
-        let number = value.parse().ok().filter(|_| value.bytes().all(|octet| octet.is_ascii_digit()));
-        let Some(number) = number.filter(|number| WORKERS_RANGE.contains(number)) else {
-            let wanted = "the event source's MaximumConcurrency, from 1 to 1000";
-            return Err(SettingsError { key: WORKERS_KEY, value, wanted });
-        };
-        workers = number;
-    }
-    let url = |key| match variable(key).filter(|url| !url.is_empty()) {
-        Some(value) if value.strip_suffix(".fifo").is_none() => {
-            Err(SettingsError { key, value, wanted: "the URL of a FIFO queue, which ends in .fifo" })
-        }
-        url => Ok(url),
+    let workers = {
+        let wanted = "the event source's MaximumConcurrency, from 1 to 1000";
+        read(variable, "WORKERS", wanted, |workers| WORKERS_RANGE.contains(workers))?.unwrap_or(WORKERS)
     };
-    Ok(Settings { dlq_url: url("DLQ_URL")?, queue_url: url("QUEUE_URL")?, limits, workers })
+    let buckets = variable("OVERFLOW_BUCKET").unwrap_or_default();
+    let overflow_buckets: Vec<_> =
+        buckets.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    if !overflow_buckets.iter().all(|name| is_bucket(name)) {
+        let wanted = "names of S3 buckets, with commas between them";
+        return Err(SettingsError { key: "OVERFLOW_BUCKET", value: buckets, wanted });
+    }
+    let url = |key| {
+        let is_fifo = |url: &String| url.strip_suffix(".fifo").is_some();
+        read(variable, key, "the URL of a FIFO queue, which ends in .fifo", is_fifo)
+    };
+    let (dlq_url, queue_url) = (url("DLQ_URL")?, url("QUEUE_URL")?);
+    let mut policy = Policy::default();
+    let percent = read(variable, "MASS_DELETION_PERCENT", "a whole number from 0 to 100", |percent| *percent <= 100)?;
+    policy.percent = percent.unwrap_or(policy.percent);
+    let min_rrsets = read(variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
+    policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
+    Ok(Settings { dlq_url, queue_url, overflow_buckets, limits, workers, policy })
+}
+
+fn read<T: FromStr>(
+    variable: impl Fn(&'static str) -> Option<String>,
+    key: &'static str,
+    wanted: &'static str,
+    fits: impl Fn(&T) -> bool,
+) -> Result<Option<T>, SettingsError> {
+    let Some(value) = variable(key) else { return Ok(None) };
+    // A sign would read as a number, and mean nothing.
+    match value.parse() {
+        Ok(read) if fits(&read) && !value.starts_with('+') => Ok(Some(read)),
+        _ => Err(SettingsError { key, value, wanted }),
+    }
 }
 
 #[cfg(test)]
@@ -84,12 +110,24 @@ mod tests {
     }
 
     #[test]
+    fn buckets_are_several_or_none() {
+        let read = |names: &str| {
+            from_environment(|key| (key == "OVERFLOW_BUCKET").then(|| names.to_owned()))
+                .map(|settings| settings.overflow_buckets)
+        };
+        assert_eq!(read(""), Ok(Vec::new()));
+        assert_eq!(read("abc"), Ok(vec!["abc".to_owned()]));
+        assert_eq!(read("abc, de.f-1,"), Ok(vec!["abc".to_owned(), "de.f-1".to_owned()]));
+        assert!(read("abc,s3://def").is_err());
+    }
+
+    #[test]
     fn how_many_workers_there_are_is_a_number_within_awss_range() {
         let workers = |text: &'static str| from_environment(|key| (key == "WORKERS").then(|| text.to_owned()));
         assert_eq!(workers("1").unwrap().workers, 1);
         assert_eq!(workers("1000").unwrap().workers, 1_000);
         assert_eq!(from_environment(|_| None).unwrap().workers, WORKERS);
-        for bad in ["", "0", "1001", "+2", "2.0", " 2", "two", "4294967298"] {
+        for bad in ["0", "1001", "+2", "2.0", " 2", "two", "4294967298"] {
             let error = workers(bad).unwrap_err().to_string();
             assert!(error.ends_with("the event source's MaximumConcurrency, from 1 to 1000"), "{error}");
         }
@@ -105,5 +143,25 @@ mod tests {
             error,
             "the function's environment variable DLQ_URL is \"https://sqs/dlq\": the URL of a FIFO queue, which ends in .fifo"
         );
+    }
+
+    #[test]
+    fn what_may_be_deleted_is_read_strictly() {
+        let read = |key: &'static str, value: &'static str| {
+            from_environment(move |asked| (asked == key).then(|| value.to_owned())).map(|settings| settings.policy)
+        };
+        let default = Policy::default();
+        assert_eq!(read("MASS_DELETION_PERCENT", "0"), Ok(Policy { percent: 0, ..default }));
+        assert_eq!(read("MASS_DELETION_PERCENT", "100"), Ok(Policy { percent: 100, ..default }));
+        assert_eq!(read("MASS_DELETION_MIN_RRSETS", "1000"), Ok(Policy { min_rrsets: 1000, ..default }));
+        assert_eq!(read("MASS_DELETION_PERCENT", ""), Ok(default));
+        for bad in ["101", "-1", "30%", " 30", "3.5", "thirty"] {
+            let error = read("MASS_DELETION_PERCENT", bad).unwrap_err().to_string();
+            assert!(
+                error.ends_with(&format!("MASS_DELETION_PERCENT is {bad:?}: a whole number from 0 to 100")),
+                "{error}"
+            );
+        }
+        assert!(read("MASS_DELETION_MIN_RRSETS", "ten").is_err());
     }
 }

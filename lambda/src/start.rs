@@ -10,12 +10,15 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use secondary53_aws::Objects;
 use tracing_subscriber::EnvFilter;
 
 use crate::handler::{self, Worker};
+use crate::overflow::Overflow;
 use crate::pace::Pace;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
+use crate::refusals::Refusals;
 use crate::route53::Route53;
 use crate::settings::Settings;
 use crate::turns::Turns;
@@ -65,9 +68,12 @@ pub async fn worker(settings: Settings) -> Worker {
             &aws_sdk_route53::Client::new(&aws),
             Turns::new(Pace::of(settings.workers), handler::clock),
         ),
+        overflow: Overflow::new(Objects::new(&aws), settings.overflow_buckets),
         quarantine: Quarantine::new(sqs.clone(), settings.dlq_url),
         queue: Queue::new(sqs, settings.queue_url),
         limits: settings.limits,
         clock: handler::clock,
+        policy: settings.policy,
+        refusals: Refusals::default(),
     }
 }

@@ -3,11 +3,14 @@
 use std::io::{self, IsTerminal as _, Write as _, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use secondary53_zone::Name;
+use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::control::{self, Answer, Refused, Resend};
 use crate::daemon::{self, Clock};
 use crate::http::Listing;
 use crate::log::{self, Format};
@@ -53,6 +56,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the relay that runs to transfer zones and send them, whatever their serials, and exit: 0 where all were asked for, 1
+    /// otherwise. What comes of it is in its log and in status.
+    Resend {
+        #[command(flatten)]
+        file: File,
+        /// The zones.
+        #[arg(required_unless_present = "all")]
+        zones: Vec<Name>,
+        /// All zones.
+        #[arg(long, conflicts_with = "zones")]
+        all: bool,
+        /// Take an older serial than was sent before, and let the worker take the hosted zone back to it; this once.
+        #[arg(long, conflicts_with = "all")]
+        accept_rollback: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check a configuration and exit: 0 where nothing is wrong, 1 otherwise.
     Check {
         #[command(flatten)]
@@ -72,7 +93,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let runs = matches!(arguments.command, Command::Run { .. });
     log::start(arguments.log_format, runs, arguments.debug);
     let ended = match arguments.command {
-        Command::Run { file } => load(&file).and_then(|config| wait_for(daemon::run(config)).map(|()| true)),
+        Command::Run { file } => load(&file).and_then(|config| {
+            let read = move || read(&file);
+            wait_for(daemon::run(config, Arc::new(read))).map(|()| true)
+        }),
         Command::Once { file, zones } => {
             load(&file).and_then(|config| wait_for(once::once(config, &zones, Clock::start())))
         }
@@ -82,10 +106,17 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 Ok,
             );
             url.and_then(|url| wait_for(status::ask(&url))).and_then(|listing| {
-                show(&listing, json).map_err(|error| format!("failed to print: {error}"))?;
+                show(&listing, json)?;
                 Ok(status::is_good(&listing))
             })
         }
+        Command::Resend { file, zones, all, accept_rollback, json } => load(&file).and_then(|config| {
+            let zones = zones.iter().map(ToString::to_string).collect();
+            let resend = Resend { zones, all, accept_rollback };
+            let answer = wait_for(control::ask(&config.state_dir, &resend))?;
+            print(&told(&answer, all, json)?)?;
+            Ok(answer.refused.is_empty())
+        }),
         Command::Check { file } => load(&file).map(|config| {
             println!("{}: {} zones, nothing wrong", file.config.display(), config.zones.len());
             true
@@ -101,29 +132,49 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn show(listing: &Listing<'_>, json: bool) -> io::Result<()> {
-    let mut out = stdout().lock();
-    let shown = if json {
-        serde_json::to_string(listing).map_err(io::Error::from).and_then(|json| writeln!(out, "{json}"))
-    } else {
-        out.write_all(status::table(listing, out.is_terminal()).as_bytes())
-    };
-    match shown {
+fn show(listing: &Listing<'_>, json: bool) -> Result<(), String> {
+    let text = if json { line(listing)? } else { status::table(listing, stdout().is_terminal()) };
+    print(&text)
+}
+
+/// What was asked for and what was refused, a line for each zone.
+fn told(answer: &Answer, all: bool, json: bool) -> Result<String, String> {
+    if json {
+        return line(answer);
+    }
+    let refused = answer.refused.iter().map(|Refused { zone, why }| format!("{zone}: refused: {why}\n"));
+    if all {
+        return Ok(format!("{} zones: asked for\n", answer.asked.len()) + &refused.collect::<String>());
+    }
+    Ok(answer.asked.iter().map(|zone| format!("{zone}: asked for\n")).chain(refused).collect())
+}
+
+fn line(value: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(value).map(|json| json + "\n").map_err(|error| format!("failed to print: {error}"))
+}
+
+fn print(text: &str) -> Result<(), String> {
+    match stdout().lock().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        shown => shown,
+        written => written.map_err(|error| format!("failed to print: {error}")),
     }
 }
 
 fn load(file: &File) -> Result<Config, String> {
-    let mut config = Config::load(&file.config).map_err(|error| error.to_string())?;
+    read(file).map_err(|error| error.to_string())
+}
+
+fn read(file: &File) -> Result<Config, ConfigError> {
+    let mut config = Config::load(&file.config)?;
     config.relay_id = config.relay_id.or_else(host_name);
     Ok(config)
 }
 
 fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    // Not from /proc, which a service may see little of.
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// One thread does it: the work is waiting, and what is not goes to threads of its own.

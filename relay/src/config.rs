@@ -9,6 +9,7 @@ mod check;
 mod file;
 mod keys;
 mod tls;
+mod zones;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,13 +17,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use secondary53_zone::Name;
 
+use crate::notify::Source;
 use crate::primary;
 use crate::refresh::Bounds;
 
-/// A checked configuration. Zones refer to primaries and queues by their place in the lists.
+/// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where NOTIFY is heard, over UDP and TCP.
@@ -36,15 +37,15 @@ pub struct Config {
     /// How this relay calls itself in messages; `None` for the host's name.
     pub relay_id: Option<String>,
     /// The queues; at least one.
-    pub queues: Vec<Queue>,
+    pub queues: Vec<Arc<Queue>>,
     /// Bounds on transfers.
     pub limits: Limits,
     /// Bounds on what a SOA says.
     pub timers: Bounds,
     /// The primaries; at least one.
-    pub primaries: Vec<Primary>,
+    pub primaries: Vec<Arc<Primary>>,
     /// The zones; at least one, no two of the same name.
-    pub zones: Vec<Zone>,
+    pub zones: Vec<Arc<Zone>>,
 }
 
 /// An SQS FIFO queue.
@@ -54,8 +55,10 @@ pub struct Queue {
     pub name: String,
     /// Its URL, which ends in `.fifo`.
     pub url: String,
-    /// Its region.
+    /// Its region, and that of the bucket.
     pub region: String,
+    /// The S3 bucket for snapshots beyond one message.
+    pub overflow_bucket: Option<String>,
 }
 
 /// Bounds on transfers.
@@ -77,26 +80,33 @@ pub struct Primary {
     /// Where and how it is asked.
     pub server: primary::Server,
     /// Where its NOTIFY may come from: the address itself, and what else is given.
-    pub sources: Vec<IpNet>,
+    pub source: Arc<Source>,
     /// Whether it is asked for differences (RFC 1995) before it is asked for the whole zone.
     pub ixfr: bool,
 }
 
-/// A zone.
+/// A zone. What many zones have in common they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
     /// Its name.
     pub name: Name,
     /// Its primaries, in the order tried; at least one.
-    pub primaries: Vec<usize>,
+    pub primaries: Arc<[Arc<Primary>]>,
     /// The queues that get it, each of them; at least one.
-    pub queues: Vec<usize>,
+    pub queues: Arc<[Arc<Queue>]>,
     /// The hosted zone to bring up to it, without the prefix `/hostedzone/`.
     pub hosted_zone_id: Option<String>,
     /// Whether it is taken though it is signed, without what belongs to its signing.
     pub strip_dnssec: bool,
     /// Who is asked whether what was sent is live.
     pub confirm: Confirm,
+}
+
+impl Zone {
+    /// Whether one of its queues takes snapshots beyond one message.
+    pub fn overflows(&self) -> bool {
+        self.queues.iter().any(|queue| queue.overflow_bucket.is_some())
+    }
 }
 
 /// Who is asked whether what was sent is live.
@@ -179,6 +189,7 @@ impl Default for Bounds {
             refresh_max: Duration::from_hours(24),
             retry_min: Duration::from_secs(30),
             retry_max: Duration::from_hours(1),
+            audit: Some(Duration::from_hours(24)),
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Sent {
     pub at: Moment,
     /// The NOTIFY that began it: milliseconds since 1970.
     pub notified_ms: Option<u64>,
+    /// Whether it may be older than what is live: then a newer serial there is not news of it.
+    pub rollback: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +90,18 @@ pub fn has(theirs: Serial, sent: Serial) -> bool {
 
 impl Confirm {
     /// All queues have accepted this.
-    pub fn sent(&mut self, sent: Sent) {
+    pub fn sent(&mut self, mut sent: Sent) {
+        // What goes on from an older serial that is not live yet is not live for a newer one there, either.
+        if let State::Waiting(before, _) | State::GaveUp(before) = self.0 {
+            sent.rollback |= before.rollback;
+        }
         self.0 = State::Waiting(sent, Wait { asked: 0, due: Some(sent.at + FIRST_WAIT) });
     }
 
     /// The primary was looked at, and what was sent is what it has: time to ask about what is not known, too.
     pub fn looked(&mut self, now: Moment, serial: Serial) {
         match self.0 {
-            State::Unknown => self.sent(Sent { serial, at: now, notified_ms: None }),
+            State::Unknown => self.sent(Sent { serial, at: now, notified_ms: None, rollback: false }),
             // One question, for its time is over.
             State::GaveUp(sent) => self.0 = State::Waiting(sent, Wait { asked: 0, due: Some(now) }),
             State::Waiting(..) | State::Live => {}
@@ -129,7 +135,8 @@ impl Confirm {
     pub fn answered(&mut self, now: Moment, asked: Serial, theirs: Option<Serial>) -> Outcome {
         let State::Waiting(sent, wait) = &mut self.0 else { return Outcome::Overtaken };
         let sent = *sent;
-        if theirs.is_some_and(|theirs| has(theirs, sent.serial)) {
+        let live = |theirs| if sent.rollback { theirs == sent.serial } else { has(theirs, sent.serial) };
+        if theirs.is_some_and(live) {
             self.0 = State::Live;
             return Outcome::Live(sent);
         }
@@ -154,7 +161,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn sent(serial: u32, at: Moment) -> Sent {
-        Sent { serial: Serial(serial), at, notified_ms: None }
+        Sent { serial: Serial(serial), at, notified_ms: None, rollback: false }
     }
 
     #[test]
@@ -210,6 +217,25 @@ mod tests {
             confirm.answered(4 * SECOND, Serial(1_001), Some(Serial(1_002))),
             Outcome::Live(sent(1_001, 3 * SECOND))
         );
+    }
+
+    #[test]
+    fn what_goes_back_is_not_live_for_what_was_there_before() {
+        let mut confirm = Confirm::default();
+        confirm.sent(Sent { rollback: true, ..sent(4, SECOND) });
+        assert_eq!(confirm.take(2 * SECOND), Some(Serial(4)));
+        assert_eq!(confirm.answered(2 * SECOND, Serial(4), Some(Serial(9))), Outcome::NotYet);
+        // Nor is what goes on from there.
+        confirm.sent(sent(5, 3 * SECOND));
+        let going_on = Sent { rollback: true, ..sent(5, 3 * SECOND) };
+        assert_eq!(confirm.take(4 * SECOND), Some(Serial(5)));
+        assert_eq!(confirm.answered(4 * SECOND, Serial(5), Some(Serial(9))), Outcome::NotYet);
+        assert_eq!(confirm.take(9 * SECOND), Some(Serial(5)));
+        assert_eq!(confirm.answered(9 * SECOND, Serial(5), Some(Serial(5))), Outcome::Live(going_on));
+        // And then it is over.
+        confirm.sent(sent(6, 10 * SECOND));
+        assert_eq!(confirm.take(11 * SECOND), Some(Serial(6)));
+        assert_eq!(confirm.answered(11 * SECOND, Serial(6), Some(Serial(7))), Outcome::Live(sent(6, 10 * SECOND)));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What runs beside the loop: a look at the primaries of a zone, the packing of what came, its delivery. Each ends with a
 //! report that the loop acts on, and that says in one line for each event what happened.
 
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::zonemd::Checked;
 use secondary53_zone::{Delta, Limits as ZoneLimits, Name, Serial, Snapshot, Zone};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -19,7 +19,8 @@ use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
 use crate::queue::{self, Outgoing, PackError, SendError, Sender};
-use crate::refresh::Standing;
+use crate::reach::{Change, Reach};
+use crate::refresh::{Moment, Standing, Takes};
 use crate::store::{Store, StoreError};
 use crate::transfer::Transferred;
 
@@ -31,8 +32,23 @@ const DELTA_SHARE: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Turns {
     all: Arc<Semaphore>,
-    each: Vec<Arc<Semaphore>>,
+    /// By the addresses of the primaries.
+    each: Arc<HashMap<SocketAddr, Arc<Semaphore>>>,
     freed: Arc<Notify>,
+    reach: Arc<Mutex<Reach>>,
+}
+
+/// What a look is for.
+#[derive(Debug)]
+pub struct Errand {
+    /// The zone.
+    pub zone: Arc<config::Zone>,
+    /// What we have of it.
+    pub ours: Option<Serial>,
+    /// Which serials are transferred.
+    pub takes: Takes,
+    /// Where it is stored, if differences may be asked for from there.
+    pub store: Option<Arc<Store>>,
 }
 
 /// A turn, for as long as it is kept.
@@ -70,8 +86,8 @@ pub enum Ending {
 pub struct Delivered {
     /// What was delivered.
     pub outgoing: Outgoing,
-    /// The queue, by its place in the configuration.
-    pub queue: usize,
+    /// The queue.
+    pub queue: Arc<config::Queue>,
     /// What it said.
     pub result: Result<(), SendError>,
     /// Where this queue was the last one that it was missing from.
@@ -81,12 +97,38 @@ pub struct Delivered {
 impl Turns {
     /// As many as the configuration allows.
     pub fn new(config: &Config) -> Self {
-        let each = |_| Arc::new(Semaphore::new(config.limits.transfers_per_primary));
+        let each = || Arc::new(Semaphore::new(config.limits.transfers_per_primary));
         Self {
             all: Arc::new(Semaphore::new(config.limits.transfers)),
-            each: config.primaries.iter().map(each).collect(),
+            each: Arc::new(config.primaries.iter().map(|primary| (primary.server.address, each())).collect()),
             freed: Arc::default(),
+            reach: Arc::default(),
         }
+    }
+
+    /// Those of another configuration. A primary that stays keeps its turns, unless there are more or fewer of them now: then
+    /// what is under way counts no more.
+    #[must_use]
+    pub fn taken_over(&self, old: &config::Limits, config: &Config) -> Self {
+        let new = Self::new(config);
+        let primaries: BTreeSet<_> = new.each.keys().copied().collect();
+        self.reach().keep(&primaries);
+        let each = |(address, turns): (&SocketAddr, &Arc<Semaphore>)| {
+            let same = old.transfers_per_primary == config.limits.transfers_per_primary;
+            let kept = self.each.get(address).filter(|_| same).unwrap_or(turns);
+            (*address, Arc::clone(kept))
+        };
+        Self {
+            all: Arc::clone(if old.transfers == config.limits.transfers { &self.all } else { &new.all }),
+            each: Arc::new(new.each.iter().map(each).collect()),
+            freed: Arc::clone(&self.freed),
+            reach: Arc::clone(&self.reach),
+        }
+    }
+
+    /// Whether there are turns at this primary.
+    pub fn know(&self, primary: SocketAddr) -> bool {
+        self.each.contains_key(&primary)
     }
 
     /// Waits until a look has given a primary's turn back while it goes on at another.
@@ -95,47 +137,103 @@ impl Turns {
     }
 
     /// A turn at this primary, if there is one now.
-    pub fn take(&self, primary: usize) -> Option<Turn> {
-        let primary = Arc::clone(self.each.get(primary)?).try_acquire_owned().ok()?;
+    pub fn take(&self, primary: SocketAddr) -> Option<Turn> {
+        let primary = Arc::clone(self.each.get(&primary)?).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.all).try_acquire_owned().ok()?;
         Some(Turn { _all: all, primary: Some(primary) })
     }
 
-    /// A turn at this primary, when there is one.
-    pub async fn wait(&self, primary: usize) -> Option<Turn> {
+    /// The order in which a zone's primaries are asked, and a turn at the first, when there is one.
+    pub async fn wait(&self, zone: &config::Zone, clock: Clock) -> Option<(Vec<SocketAddr>, Turn)> {
         // In this order always: who waits for a primary holds one of all, so who holds a primary waits for nobody.
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
-        let primary = self.at(primary).await?;
-        Some(Turn { _all: all, primary: Some(primary) })
+        let mut order = self.order(zone, clock.moment());
+        let mut primary = self.at(*order.first()?).await?;
+        // It may be known by then that it cannot be reached.
+        let anew = self.order(zone, clock.moment());
+        if anew.first() != order.first() {
+            drop(primary);
+            order = anew;
+            primary = self.at(*order.first()?).await?;
+        }
+        Some((order, Turn { _all: all, primary: Some(primary) }))
     }
 
-    async fn at(&self, primary: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(self.each.get(primary)?).acquire_owned().await.ok()
+    /// The primaries of a zone that are asked now, in their order: those that can be reached, or all.
+    pub fn order(&self, zone: &config::Zone, now: Moment) -> Vec<SocketAddr> {
+        self.reach().choose(zone.primaries.iter().map(|primary| primary.server.address), now)
+    }
+
+    /// Whether a primary is passed over now, by zones that have another.
+    pub fn passes_over(&self, primary: SocketAddr, now: Moment) -> bool {
+        self.reach().passes_over(primary, now)
+    }
+
+    /// Another number whenever something else is known of a primary.
+    pub fn changes(&self) -> u64 {
+        self.reach().changes()
+    }
+
+    /// A primary is about to be asked.
+    pub fn ask(&self, primary: SocketAddr, now: Moment) {
+        self.reach().ask(primary, now);
+    }
+
+    /// The primaries that could not be reached.
+    pub fn lost(&self) -> BTreeSet<SocketAddr> {
+        self.reach().lost().collect()
+    }
+
+    fn asked(&self, primary: SocketAddr, begun: Moment, now: Moment, looked: &Result<Look, PrimaryError>) {
+        let change = match looked {
+            Err(error) if error.is_not_reached() => self.reach().not_reached(primary, begun, now),
+            Ok(_) | Err(_) => self.reach().reached(primary),
+        };
+        match change {
+            Change::Lost => {
+                warn!(%primary, "cannot be reached: zones that have another primary ask that one meanwhile");
+            }
+            Change::Back => info!(%primary, "can be reached again"),
+            Change::None => {}
+        }
+    }
+
+    fn reach(&self) -> MutexGuard<'_, Reach> {
+        // What it knows is whole whoever panicked.
+        self.reach.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn at(&self, primary: SocketAddr) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(self.each.get(&primary)?).acquire_owned().await.ok()
     }
 }
 
-/// Asks the primaries of a zone in their order until one has something newer than `ours`. `turn` is one at the first.
+/// Asks the primaries of a zone in this order until one has what is wanted. `turn` is one at the first.
 ///
 /// All are asked where none has: the first may lag behind the others.
 pub async fn look(
-    config: Arc<Config>,
-    store: Arc<Store>,
-    zone: usize,
-    ours: Option<Serial>,
+    errand: Errand,
+    limits: primary::Limits,
+    order: Vec<SocketAddr>,
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
 ) -> Looked {
-    let config::Zone { name, primaries, strip_dnssec, .. } = &config.zones[zone];
+    let Errand { zone, ours, takes, store } = errand;
+    let config::Zone { name, primaries, strip_dnssec, .. } = &*zone;
     let mut tried = Vec::new();
     let mut best = None;
-    for &index in primaries {
+    let asked = order.iter().filter_map(|address| primaries.iter().find(|primary| primary.server.address == *address));
+    for config::Primary { server, ixfr, .. } in asked.map(|primary| &**primary) {
         if turn.primary.is_none() {
-            turn.primary = turns.at(index).await;
+            turn.primary = turns.at(server.address).await;
         }
-        let config::Primary { server, ixfr, .. } = &config.primaries[index];
-        let wanted = Wanted { zone: name, ours, strip_dnssec: *strip_dnssec, stored: ixfr.then_some(&store) };
-        let looked = primary::look(wanted, server, config.limits.transfer, clock).await;
+        let wanted =
+            Wanted { zone: name, ours, takes, strip_dnssec: *strip_dnssec, stored: store.as_ref().filter(|_| *ixfr) };
+        let begun = clock.moment();
+        turns.ask(server.address, begun);
+        let looked = primary::look(wanted, server, limits, clock).await;
+        turns.asked(server.address, begun, clock.moment(), &looked);
         // The next primary has turns of its own.
         turn.primary = None;
         turns.freed.notify_one();
@@ -198,6 +296,13 @@ impl Looked {
     }
 }
 
+/// Notes on the disk that no differences apply to the zone that is stored: the primary has gone back.
+pub async fn no_base(store: Arc<Store>, zone: Name, limits: ZoneLimits) {
+    let noted = spawn_blocking(move || store.no_base(&zone, limits).map_err(|error| error!(%zone, %error))).await;
+    // It was told. While this relay runs, it knows without the disk.
+    drop(noted);
+}
+
 /// Makes a message of a zone, on a thread of its own: the digest and the compression take a second for a million records.
 ///
 /// What changed since the stored snapshot goes with it, where that is little and a worker would make use of it.
@@ -205,6 +310,7 @@ pub async fn pack(
     fetched: Box<Fetched>,
     reason: Reason,
     meta: Meta,
+    overflows: bool,
     turn: Turn,
     store: Arc<Store>,
     limits: ZoneLimits,
@@ -214,9 +320,9 @@ pub async fn pack(
         let Transferred { zone, exact, .. } = fetched.transferred;
         let delta = if reason.trusts_serial() { changed(&store, &zone, limits) } else { None };
         let snapshot = Snapshot::new(zone).with_exact(exact).with_delta(delta);
-        let packed = match queue::pack(&snapshot, reason, meta.clone()) {
+        let packed = match queue::pack(&snapshot, reason, meta.clone(), overflows) {
             Err(PackError::TooLarge { .. }) if snapshot.delta().is_some() => {
-                queue::pack(&snapshot.with_delta(None), reason, meta)
+                queue::pack(&snapshot.with_delta(None), reason, meta, overflows)
             }
             packed => packed,
         };
@@ -236,13 +342,23 @@ fn changed(store: &Store, zone: &Zone, limits: ZoneLimits) -> Option<Delta> {
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
 ///
 /// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
-pub async fn deliver(sender: Sender, store: Arc<Store>, queue: usize, outgoing: Outgoing) -> Delivered {
-    let result = sender.send(queue, &outgoing.message).await;
-    let stored = if result.is_ok() && outgoing.accepted(queue) {
-        let (message, queues) = (Arc::clone(&outgoing.message), sender.urls(outgoing.queues()));
-        // The body is what the queues have, so it is what is kept.
+pub async fn deliver(
+    sender: Sender,
+    store: Arc<Store>,
+    limits: ZoneLimits,
+    queue: Arc<config::Queue>,
+    outgoing: Outgoing,
+) -> Delivered {
+    if outgoing.message.meta.approved.contains(&Approval::Rollback) {
+        // Again: what was being sent when it was taken may have been stored since.
+        no_base(Arc::clone(&store), outgoing.message.zone.clone(), limits).await;
+    }
+    let result = sender.send(&queue.url, &outgoing.message).await;
+    let stored = if result.is_ok() && outgoing.accepted(&queue) {
+        let (message, queues) = (Arc::clone(&outgoing.message), outgoing.targets());
+        // The body is what the queues have, or their buckets, so it is what is kept.
         let write = move || {
-            let octets = BASE64.decode(&message.body).map_err(io::Error::other);
+            let octets = message.octets_of_snapshot().map_err(io::Error::other);
             octets.map(|octets| store.write(&message.zone, &octets, &queues))
         };
         let written = spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));
@@ -270,11 +386,11 @@ impl Delivered {
     }
 
     /// Says what happened.
-    pub fn tell(&self, queues: &[config::Queue], took: Duration) {
+    pub fn tell(&self, took: Duration) {
         let message = &self.outgoing.message;
         let Message { zone, serial, reason, meta, .. } = &**message;
         let (records, octets, milliseconds) = (meta.records, message.octets(), took.as_millis());
-        let queue = queues.get(self.queue).map_or("?", |queue| &queue.name);
+        let queue = &self.queue.name;
         match &self.result {
             Ok(()) => info!(%zone, %serial, %reason, queue, records, octets, milliseconds, "sent"),
             Err(error) => warn!(%zone, %serial, %reason, queue, %error, milliseconds, "not sent"),

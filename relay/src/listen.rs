@@ -2,7 +2,11 @@
 //!
 //! An answer over UDP leaves from the address that was asked. From 0.0.0.0 the system would choose one, and a primary that
 //! gets its answer from another address than it asked sends again.
+//!
+//! Anybody may send to these sockets, as much as the network carries. So datagrams are read many at a time, those of primaries
+//! are heard before those of strangers, and of strangers only so many a second are answered, or even read.
 
+use std::array;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +17,7 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -32,8 +36,8 @@ pub struct Listener {
 /// What all sockets share.
 #[derive(Clone, Debug)]
 pub struct Ears {
-    /// Who may notify of what.
-    pub sources: Arc<Sources>,
+    /// Who may notify of what, as it is now.
+    pub sources: watch::Receiver<Sources>,
     /// Where the NOTIFY that were heard go.
     pub heard: mpsc::Sender<(Authorised, SocketAddr)>,
     /// How much was refused.
@@ -47,6 +51,12 @@ pub struct Ears {
 const MESSAGE_MAX: usize = 4096;
 /// Several datagrams of one source may be read as one (`UDP_GRO`); this is the most that it can be.
 const COALESCED: usize = 64 << 10;
+/// Datagrams that are read at once.
+const BATCH: usize = quinn_udp::BATCH_SIZE;
+/// Octets of datagrams that may wait to be read, as the kernel counts them. It gives less where `net.core.rmem_max` is less.
+const WAITING: usize = 4 << 20;
+/// Datagrams of strangers that are read and answered in each second; of the others the source alone is looked at.
+const STRANGERS_HEARD: u32 = 1_000;
 /// Connections at once from primaries.
 const CONNECTIONS: usize = 64;
 /// Connections at once from anybody else, who is only to be told so.
@@ -128,6 +138,8 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
     if kind == Type::STREAM {
         // A restart must not wait for the connections of before.
         socket.set_reuse_address(true)?;
+    } else {
+        socket.set_recv_buffer_size(WAITING)?;
     }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -148,26 +160,61 @@ impl Listener {
 }
 
 async fn datagrams(socket: UdpSocket, addresses: UdpSocketState, ears: Ears) {
-    let mut buffer = vec![0; COALESCED];
+    let mut buffer = vec![0; BATCH * COALESCED];
+    let mut strangers = Allowance::default();
     loop {
-        let mut came = [RecvMeta::default()];
-        let read = || addresses.recv((&socket).into(), &mut [IoSliceMut::new(&mut buffer)], &mut came);
-        if let Err(error) = socket.async_io(Interest::READABLE, read).await {
-            tracing::debug!(%error, "failed to receive");
-            sleep(PAUSE).await;
-            continue;
-        }
-        let [RecvMeta { addr: source, len, stride, dst_ip, .. }] = came;
-        for datagram in buffer[..len].chunks(stride.max(1)) {
-            let message = &datagram[..datagram.len().min(MESSAGE_MAX)];
-            let Some(reply) = ears.hear(message, source, "udp").await else { continue };
-            let transmit =
-                Transmit { destination: source, ecn: None, contents: &reply, segment_size: None, src_ip: dst_ip };
-            let send = || addresses.try_send((&socket).into(), &transmit);
-            if let Err(error) = socket.async_io(Interest::WRITABLE, send).await {
-                tracing::debug!(%source, %error, "failed to answer");
+        let mut came = [RecvMeta::default(); BATCH];
+        let read = || {
+            let mut slots = buffer.chunks_mut(COALESCED);
+            let mut slots: [_; BATCH] = array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+            addresses.recv((&socket).into(), &mut slots, &mut came)
+        };
+        let count = match socket.async_io(Interest::READABLE, read).await {
+            Ok(count) => count,
+            Err(error) => {
+                tracing::debug!(%error, "failed to receive");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let mut batch: [_; BATCH] = array::from_fn(|index| (ears.sources.know(came[index].addr.ip()), index));
+        let batch = &mut batch[..count.min(BATCH)];
+        // In the order in which they came, but primaries first.
+        batch.sort_by_key(|(is_known, _)| !is_known);
+        for &mut (is_known, index) in batch {
+            let RecvMeta { addr: source, len, stride, dst_ip, .. } = came[index];
+            for datagram in buffer[index * COALESCED..][..len].chunks(stride.max(1)) {
+                if !is_known && !strangers.take(ears.clock.unix_s()) {
+                    ears.pass_over(source);
+                    continue;
+                }
+                let message = &datagram[..datagram.len().min(MESSAGE_MAX)];
+                let Some(reply) = ears.hear(message, source, "udp").await else { continue };
+                let transmit =
+                    Transmit { destination: source, ecn: None, contents: &reply, segment_size: None, src_ip: dst_ip };
+                let send = || addresses.try_send((&socket).into(), &transmit);
+                if let Err(error) = socket.async_io(Interest::WRITABLE, send).await {
+                    tracing::debug!(%source, %error, "failed to answer");
+                }
             }
         }
+    }
+}
+
+/// How many strangers are heard in a second.
+#[derive(Default)]
+struct Allowance {
+    second: u64,
+    taken: u32,
+}
+
+impl Allowance {
+    fn take(&mut self, second: u64) -> bool {
+        if self.second != second {
+            *self = Self { second, taken: 0 };
+        }
+        self.taken = self.taken.saturating_add(1);
+        self.taken <= STRANGERS_HEARD
     }
 }
 
@@ -184,7 +231,7 @@ async fn connections(listener: TcpListener, ears: Ears) {
             }
         };
         while open.try_join_next().is_some() {}
-        let slots = if ears.sources.know(source.ip()) { &primaries } else { &strangers };
+        let slots = if ears.sources.borrow().know(source.ip()) { &primaries } else { &strangers };
         let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
             if ears.refusals.may_tell() {
                 tracing::warn!(%source, "too many connections: one was closed");
@@ -225,8 +272,16 @@ async fn converse(mut stream: TcpStream, source: SocketAddr, ears: &Ears) -> io:
 }
 
 impl Ears {
+    /// Counts what is not read.
+    fn pass_over(&self, source: SocketAddr) {
+        if self.refusals.may_tell() {
+            tracing::info!(%source, over = "udp", why = %notify::Unheard::Stranger, "NOTIFY refused");
+        }
+    }
+
     async fn hear(&self, message: &[u8], source: SocketAddr, over: &'static str) -> Option<Vec<u8>> {
-        let notify::Heard { reply, outcome } = notify::hear(message, source.ip(), &self.sources, self.clock.unix_s());
+        let notify::Heard { reply, outcome } =
+            notify::hear(message, source.ip(), &self.sources.borrow(), self.clock.unix_s());
         match outcome {
             // Told to the daemon first: an answer means that the NOTIFY will be acted on. Where the daemon is busy, this
             // waits, and the primary sends it again.
@@ -235,5 +290,19 @@ impl Ears {
             Err(_) => {}
         }
         reply
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_strangers_are_heard_in_a_second() {
+        let mut strangers = Allowance::default();
+        for second in [7, 8, 7] {
+            let heard = (0..STRANGERS_HEARD * 2).filter(|_| strangers.take(second)).count();
+            assert_eq!(heard, STRANGERS_HEARD as usize, "{second}");
+        }
     }
 }

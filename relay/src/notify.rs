@@ -15,7 +15,8 @@
 //! | unsigned, or another key than the primary's  | REFUSED, the question echoed    |
 //! | a NOTIFY from a primary of the zone          | NOERROR, AA, the question echoed |
 //!
-//! A stranger learns the same from every request, so not which zones are here. No answer to one is longer than its request.
+//! A stranger learns the same from every request, so not which zones are here. No answer to one is longer than its request, and
+//! over UDP [`listen`](crate::listen) has only so many strangers heard in a second.
 //!
 //! A key counts where its primary is and nowhere else. A signature is never left unread: a NOTIFY that is signed with what
 //! no primary at its source has as its key is answered BADKEY (RFC 8945 §5.2.1), also for a zone whose primaries have
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use hickory_proto::op::ResponseCode;
 use ipnet::IpNet;
 use secondary53_zone::{Name, NameRef, Rtype, Serial, Soa, rdata};
+use slotmap::new_key_type;
 
 use crate::tsig::{self, Key, Rejection, Signed};
 use crate::wire::{CLASS_IN, HEADER, Header, Walk, WireError};
@@ -35,13 +37,20 @@ use crate::wire::{CLASS_IN, HEADER, Header, Walk, WireError};
 /// Opcode NOTIFY (RFC 1996 §2).
 const NOTIFY: u8 = 4;
 
+new_key_type! {
+    /// Which zone. Once the zone is gone it is nobody's: no later zone has the same.
+    pub struct ZoneKey;
+}
+
 /// Who may notify of which zone.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    zones: HashMap<Name, (usize, Vec<Arc<Source>>)>,
-    /// Those of all zones, each once.
-    all: Vec<Arc<Source>>,
+    zones: HashMap<Name, (ZoneKey, List)>,
+    /// The lists that there are, each once, and how many zones have it: ten thousand share a few.
+    lists: Vec<(List, usize)>,
 }
+
+type List = Arc<[Arc<Source>]>;
 
 /// Where the NOTIFY of a primary come from, and what they are signed with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +64,7 @@ pub struct Source {
 /// A NOTIFY that a primary of the zone sent. Only [`hear`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authorised {
-    zone: usize,
+    zone: ZoneKey,
     serial: Option<Serial>,
 }
 
@@ -119,26 +128,50 @@ struct Parsed {
 }
 
 impl Sources {
-    /// Adds a zone; `index` is what [`Authorised::zone`] gives back for it.
-    pub fn insert(&mut self, zone: Name, index: usize, sources: Vec<Arc<Source>>) {
-        for source in &sources {
-            if !self.all.contains(source) {
-                self.all.push(Arc::clone(source));
+    /// Adds a zone, in the place of one of the same name; `key` is what [`Authorised::zone`] gives back for it.
+    pub fn insert(&mut self, zone: Name, key: ZoneKey, sources: &[Arc<Source>]) {
+        self.remove(&zone);
+        let list = match self.lists.iter_mut().find(|(list, _)| **list == *sources) {
+            Some((list, zones)) => {
+                *zones += 1;
+                Arc::clone(list)
             }
+            None => {
+                let list: List = sources.into();
+                self.lists.push((Arc::clone(&list), 1));
+                list
+            }
+        };
+        self.zones.insert(zone, (key, list));
+    }
+
+    /// Takes a zone out.
+    pub fn remove(&mut self, zone: &Name) {
+        let Some((_, its)) = self.zones.remove(zone) else { return };
+        if let Some((_, zones)) = self.lists.iter_mut().find(|(list, _)| Arc::ptr_eq(list, &its)) {
+            *zones -= 1;
         }
-        self.zones.insert(zone, (index, sources));
+        self.lists.retain(|(_, zones)| *zones > 0);
+    }
+
+    /// The key of a zone, if it is here.
+    pub fn find(&self, zone: &Name) -> Option<ZoneKey> {
+        self.zones.get(zone).map(|(key, _)| *key)
     }
 
     /// Whether the source may notify of any zone.
     pub fn know(&self, source: IpAddr) -> bool {
         // A socket for both families shows IPv4 sources as ::ffff:192.0.2.1.
-        let source = source.to_canonical();
-        self.all.iter().any(|known| known.has(source))
+        self.at(source.to_canonical()).next().is_some()
     }
 
     fn key(&self, source: IpAddr, name: &[u8], algorithm: tsig::Algorithm) -> Option<Arc<Key>> {
-        let mut keys = self.all.iter().filter(|known| known.has(source)).filter_map(|known| known.key.as_ref());
+        let mut keys = self.at(source).filter_map(|known| known.key.as_ref());
         keys.find(|key| key.name().as_wire() == name && key.algorithm() == algorithm).cloned()
+    }
+
+    fn at(&self, source: IpAddr) -> impl Iterator<Item = &Arc<Source>> {
+        self.lists.iter().flat_map(|(list, _)| &**list).filter(move |known| known.has(source))
     }
 }
 
@@ -149,8 +182,8 @@ impl Source {
 }
 
 impl Authorised {
-    /// Which zone, by the number that [`Sources::insert`] was given.
-    pub const fn zone(&self) -> usize {
+    /// Which zone, by the key that [`Sources::insert`] was given.
+    pub const fn zone(&self) -> ZoneKey {
         self.zone
     }
 
@@ -205,15 +238,15 @@ pub fn hear(message: &[u8], source: IpAddr, sources: &Sources, now: u64) -> Hear
 
 fn authorise(parsed: Parsed, source: IpAddr, key: Option<&Arc<Key>>, sources: &Sources) -> Result<Authorised, Unheard> {
     let Parsed { zone, class, serial, .. } = parsed;
-    let Some((index, primaries)) = sources.zones.get(&zone).filter(|_| class == CLASS_IN) else {
+    let Some((here, primaries)) = sources.zones.get(&zone).filter(|_| class == CLASS_IN) else {
         return Err(Unheard::UnknownZone(zone));
     };
-    let mut here = primaries.iter().filter(|primary| primary.has(source)).peekable();
-    if here.peek().is_none() {
+    let mut at_source = primaries.iter().filter(|primary| primary.has(source)).peekable();
+    if at_source.peek().is_none() {
         return Err(Unheard::NotItsPrimary(zone));
     }
     match key {
-        _ if here.any(|primary| primary.key.as_ref() == key) => Ok(Authorised { zone: *index, serial }),
+        _ if at_source.any(|primary| primary.key.as_ref() == key) => Ok(Authorised { zone: *here, serial }),
         None => Err(Unheard::NotSigned(zone)),
         Some(_) => Err(Unheard::OtherKey(zone)),
     }

@@ -7,11 +7,12 @@ use secondary53_zone::Name;
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
-use crate::config::Config;
+use crate::config::{self, Config};
+use crate::control;
 use crate::daemon::{self, Clock, DaemonError, Stored};
-use crate::job::{self, Ending, Turns};
+use crate::job::{self, Ending, Errand, Turns};
 use crate::queue::{Outgoing, Sender};
-use crate::refresh::{Backwards, Cause, Standing};
+use crate::refresh::{Backwards, Cause, Standing, Takes};
 use crate::store::Store;
 
 /// A pass, and what it needs.
@@ -34,27 +35,30 @@ pub async fn once(config: Config, names: &[Name], clock: Clock) -> Result<bool, 
         good = false;
     }
     let store = Arc::new(Store::open(&config.state_dir)?);
+    let _locked = control::lock(&config.state_dir)?;
     let sender = Sender::new(&config.queues).await;
     let pass = Pass { turns: Turns::new(&config), config: Arc::new(config), store, sender, clock };
     let mut passes = JoinSet::new();
-    for (index, zone) in pass.config.zones.iter().enumerate() {
+    for zone in &pass.config.zones {
         if wanted.is_empty() || wanted.contains(&zone.name) {
-            passes.spawn(pass.clone().zone(index));
+            passes.spawn(pass.clone().zone(Arc::clone(zone)));
         }
     }
     Ok(passes.join_all().await.into_iter().fold(good, |good, zone| good && zone))
 }
 
 impl Pass {
-    async fn zone(self, index: usize) -> bool {
+    async fn zone(self, zone: Arc<config::Zone>) -> bool {
         let Self { config, store, sender, turns, clock } = self;
-        let zone = &config.zones[index];
-        let Some(turn) = turns.wait(zone.primaries.first().copied().unwrap_or_default()).await else { return false };
-        let Stored { soa, owed } = daemon::stored(&store, zone, &config, clock.unix_ms());
+        let Some((order, turn)) = turns.wait(&zone, clock).await else { return false };
+        let Stored { soa, owed } = daemon::stored(&store, &zone, &config, clock.unix_ms());
         let ours = soa.map(|soa| soa.serial);
         let accepted = ours.is_some() && owed.is_none();
         let begun = clock.moment();
-        let looked = job::look(Arc::clone(&config), Arc::clone(&store), index, ours, turns, turn, clock).await;
+        let limits = config.limits.transfer;
+        let store_of = Some(Arc::clone(&store));
+        let errand = Errand { zone: Arc::clone(&zone), ours, takes: Takes::Newer, store: store_of };
+        let looked = job::look(errand, limits, order, turns, turn, clock).await;
         looked.tell(&zone.name, clock.moment().saturating_sub(begun));
         let (ending, turn) = looked.into_parts();
         let fetched = match (ending, ours) {
@@ -79,15 +83,15 @@ impl Pass {
             return false;
         }
         let reason = daemon::reason(accepted, Cause::Timer);
-        let meta = daemon::meta(&config, index, &fetched, None, clock.unix_ms());
+        let meta = daemon::meta(&config, &zone, &fetched, None, clock.unix_ms());
         let limits = config.limits.transfer.zone;
-        match job::pack(fetched, reason, meta, turn, Arc::clone(&store), limits).await {
+        match job::pack(fetched, reason, meta, zone.overflows(), turn, Arc::clone(&store), limits).await {
             Ok(message) => {
-                let outgoing = Outgoing::new(message, &zone.queues, zone.queues.iter().copied());
+                let outgoing = Outgoing::to_all(message, &zone.queues);
                 deliver(&config, clock, sender, store, outgoing).await
             }
             Err(error) => {
-                error!(%error);
+                error!(zone = %zone.name, %error, "not sent");
                 false
             }
         }
@@ -98,12 +102,13 @@ impl Pass {
 async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store>, outgoing: Outgoing) -> bool {
     let begun = clock.moment();
     let mut sends = JoinSet::new();
-    for &queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(**queue)) {
-        sends.spawn(job::deliver(sender.clone(), Arc::clone(&store), queue, outgoing.clone()));
+    for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
+        let (sender, store, limits) = (sender.clone(), Arc::clone(&store), config.limits.transfer.zone);
+        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), outgoing.clone()));
     }
     let mut good = true;
     for delivered in sends.join_all().await {
-        delivered.tell(&config.queues, clock.moment().saturating_sub(begun));
+        delivered.tell(clock.moment().saturating_sub(begun));
         good &= delivered.is_good();
     }
     good

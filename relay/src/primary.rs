@@ -21,9 +21,9 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::daemon::Clock;
-use crate::refresh::Standing;
+use crate::refresh::{Standing, Takes};
 use crate::store::Store;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{self, Tls, TlsError};
 use crate::transfer::incremental::{Base, Incremental, Outcome};
 use crate::transfer::{self, Assembly, Progress, Refusal, Stray, Transferred};
 use crate::tsig::{Exchange, Fault, Key};
@@ -70,8 +70,10 @@ impl From<SocketAddr> for Server {
 pub struct Wanted<'a> {
     /// The zone.
     pub zone: &'a Name,
-    /// What we have; only something newer is transferred.
+    /// What we have.
     pub ours: Option<Serial>,
+    /// What is transferred: what is newer or, in whole and never as differences, more than that.
+    pub takes: Takes,
     /// Whether a signed zone is taken, without what belongs to its signing.
     pub strip_dnssec: bool,
     /// Where a zone is stored that an incremental transfer may start from; `None` for whole transfers only.
@@ -90,9 +92,9 @@ pub struct Fetched {
 /// What a look at one primary shows.
 #[derive(Debug)]
 pub enum Look {
-    /// It has nothing newer: the same serial or, if going backwards, another.
+    /// It has nothing that was wanted: the same serial or, if going backwards, another.
     NotNewer(Serial),
-    /// It has something newer, and here it is.
+    /// It has what was wanted, and here it is.
     Transferred(Transferred),
 }
 
@@ -131,6 +133,9 @@ pub enum PrimaryError {
     /// The transfer is no zone.
     #[error("transfer refused: {0}")]
     Refused(#[from] Refusal),
+    /// It was not reached: there was no connection, or no answer to the first query on it. Other zones fare no better there.
+    #[error("{0}")]
+    NotReached(Box<Self>),
 }
 
 /// What is wrong with an answer to a SOA query.
@@ -163,7 +168,7 @@ pub struct FetchError {
 /// Transfers a zone from the first of its primaries that gives it, whatever its serial.
 pub async fn fetch(zone: &Name, primaries: &[Server], limits: Limits, clock: Clock) -> Result<Fetched, FetchError> {
     let mut tried = Vec::new();
-    let wanted = Wanted { zone, ours: None, strip_dnssec: false, stored: None };
+    let wanted = Wanted { zone, ours: None, takes: Takes::Newer, strip_dnssec: false, stored: None };
     for server in primaries {
         let primary = server.address;
         match look(wanted, server, limits, clock).await {
@@ -176,7 +181,7 @@ pub async fn fetch(zone: &Name, primaries: &[Server], limits: Limits, clock: Clo
     Err(FetchError { zone: zone.clone(), tried })
 }
 
-/// Asks a primary for the SOA of a zone, and transfers the zone if its serial is newer than ours.
+/// Asks a primary for the SOA of a zone, and transfers the zone if its serial is one that is wanted.
 pub async fn look(wanted: Wanted<'_>, server: &Server, limits: Limits, clock: Clock) -> Result<Look, PrimaryError> {
     let looked = timeout(limits.total, look_without_end(wanted, server, limits, clock));
     looked.await.map_err(|_| PrimaryError::TooLong(limits.total))?
@@ -188,11 +193,11 @@ async fn look_without_end(
     limits: Limits,
     clock: Clock,
 ) -> Result<Look, PrimaryError> {
-    let Wanted { zone, ours, strip_dnssec, .. } = wanted;
+    let Wanted { zone, ours, takes, strip_dnssec, .. } = wanted;
     let open = || Connection::open(server, limits.idle, clock);
-    let mut connection = open().await?;
-    let soa = connection.soa(zone).await?;
-    if Standing::of(ours, soa.serial) != Standing::Newer {
+    let mut connection = open().await.map_err(PrimaryError::before_an_answer)?;
+    let soa = connection.soa(zone).await.map_err(PrimaryError::before_an_answer)?;
+    if !takes.includes(Standing::of(ours, soa.serial)) {
         return Ok(Look::NotNewer(soa.serial));
     }
     if let Some(base) = base(wanted, soa.serial, limits.zone).await {
@@ -215,9 +220,25 @@ async fn look_without_end(
     Ok(Look::Transferred(finished.map_err(std::io::Error::other)??))
 }
 
+impl PrimaryError {
+    /// Whether the primary was not reached, and it is not this zone there that is out of order.
+    pub fn is_not_reached(&self) -> bool {
+        matches!(self, Self::NotReached(_))
+    }
+
+    fn before_an_answer(self) -> Self {
+        match self {
+            Self::Io(_) | Self::Tls(_) | Self::Idle(_) => Self::NotReached(Box::new(self)),
+            // It has hung up, or said something.
+            other => other,
+        }
+    }
+}
+
 /// The stored zone, where differences from it to what the primary has now can be asked for.
 async fn base(wanted: Wanted<'_>, theirs: Serial, limits: ZoneLimits) -> Option<Base> {
-    let (store, zone, strip_dnssec) = (Arc::clone(wanted.stored?), wanted.zone.clone(), wanted.strip_dnssec);
+    let stored = wanted.stored.filter(|_| wanted.takes == Takes::Newer)?;
+    let (store, zone, strip_dnssec) = (Arc::clone(stored), wanted.zone.clone(), wanted.strip_dnssec);
     // A file that cannot be read was told when the relay started, and is as good as none.
     let read = move || Base::of(store.read(&zone, limits).ok().flatten()?, strip_dnssec);
     let base = spawn_blocking(read).await.ok().flatten()?;
@@ -335,6 +356,7 @@ impl Connection {
             Ok(true)
         };
         let read = timeout(*idle, read).await.map_err(|_| PrimaryError::Idle(*idle))?;
+        let read = read.map_err(|error| tls::of_our_certificate(&error).map_or(PrimaryError::Io(error), Into::into));
         self.answers += usize::from(matches!(read, Ok(true)));
         if let (Ok(true), Some(exchange)) = (&read, &mut self.exchange) {
             let verified = exchange.answer(&mut self.message, self.clock.unix_s());

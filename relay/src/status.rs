@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 use secondary53_zone::Serial;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -81,16 +81,34 @@ async fn fetch(uri: &Uri) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
     let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http"));
     let authority = authority.ok_or("only http://HOST:PORT can be asked")?;
     let host = authority.host().trim_matches(['[', ']']);
-    let mut stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
+    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await?;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").as_bytes()).await?;
+    exchange(stream, format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").as_bytes()).await
+}
+
+/// Sends a request, and gives back the body of the answer; what is not 200 is an error, with its body where that is text.
+pub(crate) async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &[u8],
+) -> Result<Vec<u8>, Box<dyn Error + Send + Sync>> {
+    /// So much of a body is an error message.
+    const WORDS: usize = 200;
+    // Refused before it is read whole, a request may not be written whole; what is said of it is to be read.
+    let written = stream.write_all(request).await;
     let mut answer = Vec::new();
-    stream.take(PAGE).read_to_end(&mut answer).await?;
-    let end = answer.windows(4).position(|octets| octets == b"\r\n\r\n").ok_or("what it answers is not HTTP")?;
+    let read = stream.take(PAGE).read_to_end(&mut answer).await;
+    let Some(end) = answer.windows(4).position(|octets| octets == b"\r\n\r\n") else {
+        written?;
+        read?;
+        return Err("what it answers is not HTTP".into());
+    };
     let status = answer.split(|octet| *octet == b' ').nth(1).unwrap_or_default();
     if status != b"200" {
-        return Err(format!("it answers {}", printable(&String::from_utf8_lossy(status))).into());
+        let words = String::from_utf8_lossy(&answer[end + 4..]).trim().chars().take(WORDS).collect::<String>();
+        let told = format!("it answers {} {words}", String::from_utf8_lossy(status));
+        return Err(printable(told.trim_end()).into());
     }
+    read?;
     answer.drain(..end + 4);
     Ok(answer)
 }

@@ -4,7 +4,8 @@
 //! file is a warning and never an error. What must not be is half a file under the right name, so each is written under
 //! another name, flushed to the disk, and renamed.
 //!
-//! Beside it stands which queues these were, by their URLs, a line for each: one that is configured later has not had it.
+//! Beside it stands which queues these were, a line for each, by its URL and the hosted zone that is to be brought up to it,
+//! where one was named: one that is configured later has not had it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -85,7 +86,7 @@ impl Store {
         Ok(Some(snapshot))
     }
 
-    /// The URLs of the queues that accepted the zone's snapshot.
+    /// The queues that accepted the zone's snapshot.
     pub fn queues(&self, zone: &Name) -> Result<BTreeSet<String>, StoreError> {
         let path = self.path(zone).with_extension(QUEUES);
         match fs::read_to_string(&path) {
@@ -103,6 +104,29 @@ impl Store {
             self.replace(&self.path(zone).with_extension(QUEUES), lines.as_bytes())?;
         }
         self.replace(&self.path(zone), snapshot)
+    }
+
+    /// Forgets the zone.
+    pub fn forget(&self, zone: &Name) -> Result<(), StoreError> {
+        let path = self.path(zone);
+        // The snapshot first: without it, the list of queues means nothing.
+        for path in [&path, &path.with_extension(QUEUES)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", path)(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the zone's snapshot is one that no differences apply to any more (RFC 1995): the primary has gone back, and
+    /// what it counts on from there has the serials of before and another content.
+    pub fn no_base(&self, zone: &Name, limits: Limits) -> Result<(), StoreError> {
+        let Some(snapshot) = self.read(zone, limits)?.filter(|snapshot| snapshot.exact().is_some()) else {
+            return Ok(());
+        };
+        let octets = snapshot.with_exact(None).encode().map_err(failed("encode", &self.path(zone)))?;
+        self.replace(&self.path(zone), &octets)
     }
 
     fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), StoreError> {
@@ -166,6 +190,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreEr
 
 #[cfg(test)]
 mod tests {
+    use secondary53_zone::snapshot::Exact;
     use secondary53_zone::{Rtype, ZoneBuilder};
 
     use super::*;
@@ -223,7 +248,30 @@ mod tests {
             assert_eq!(store.queues(&zone).unwrap(), queues(&[&zone.to_string(), "b"]));
         }
         // Two files each, all of them here.
-        assert_eq!(fs::read_dir(directory.path().join("new/state")).unwrap().count(), 2 * names().len());
+        let files = || fs::read_dir(directory.path().join("new/state")).unwrap().count();
+        assert_eq!(files(), 2 * names().len());
+        for zone in names() {
+            store.forget(&zone).unwrap();
+            store.forget(&zone).unwrap();
+            assert!(store.read(&zone, Limits::default()).unwrap().is_none());
+        }
+        assert_eq!(files(), 0);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_no_base_is_still_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let zone = name("example.com");
+        store.no_base(&zone, Limits::default()).unwrap();
+        let exact = snapshot(&zone, 1).with_exact(Some(Exact::default()));
+        store.write(&zone, &exact.encode().unwrap(), &queues(&["a"])).unwrap();
+        for _ in 0..2 {
+            store.no_base(&zone, Limits::default()).unwrap();
+            let stored = store.read(&zone, Limits::default()).unwrap().unwrap();
+            assert_eq!((stored.exact(), stored), (None, snapshot(&zone, 1)));
+        }
+        assert_eq!(store.queues(&zone).unwrap(), queues(&["a"]));
     }
 
     #[test]

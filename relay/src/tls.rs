@@ -1,7 +1,10 @@
-//! Transfers over TLS (RFC 9103): the certificate that a primary must show, and the handshake.
+//! Transfers over TLS (RFC 9103): the certificate that a primary must show, the one that it is shown, and the handshake.
 //!
 //! TLS 1.3 alone, as RFC 9103 §7.1 demands; BIND 9.18 and NSD 4.6 have it. The ALPN token `dot` is offered (§7.1; BIND
 //! closes a connection without it), and a server that chooses none is taken all the same: NSD 4.6 knows of no ALPN.
+//!
+//! A primary may demand a certificate of the relay (mutual TLS, RFC 9103 §9.3.3). In TLS 1.3 it says what it thinks of it, or of
+//! there being none, after the handshake (RFC 8446 §4.4.2.4), in the place of its first answer.
 
 use std::fmt;
 use std::io;
@@ -10,7 +13,8 @@ use std::sync::Arc;
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem};
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, pem};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -26,11 +30,16 @@ const SESSIONS: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Roots(Arc<RootCertStore>);
 
-/// What a primary's certificate must show.
+/// The certificate that primaries are shown, and its key.
+#[derive(Clone)]
+pub struct Identity(Arc<CertifiedKey>);
+
+/// What a primary's certificate must show, and what it is shown.
 #[derive(Clone)]
 pub struct Tls {
     name: ServerName<'static>,
     roots: Roots,
+    identity: Option<Identity>,
     config: Arc<ClientConfig>,
 }
 
@@ -51,6 +60,33 @@ pub enum RootsError {
     System(String),
 }
 
+/// Why there is no certificate to show. Each completes "failed to …".
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The file of the certificate cannot be read, or is not PEM.
+    #[error("failed to read {1}: {0}")]
+    Certificate(pem::Error, String),
+    /// It can, and there is none in it.
+    #[error("failed to find a certificate in {0}: it is to hold the relay's, and those of the CAs between, in PEM")]
+    NoCertificate(String),
+    /// The file of the key cannot be read, or is not PEM.
+    #[error("failed to read {1}: {0}")]
+    Key(pem::Error, String),
+    /// It can, and there is none in it.
+    #[error("failed to find a private key in {0}: it is to hold one in PEM, not encrypted")]
+    NoKey(String),
+    /// The key is of no kind that is known, or not that of the certificate.
+    #[error("failed to use the key in {key} with the certificate in {certificate}: {error}")]
+    Unfit {
+        /// Its file.
+        certificate: String,
+        /// Its file.
+        key: String,
+        /// What rustls says.
+        error: Error,
+    },
+}
+
 /// Why there is no connection. Each completes "TLS failed: …".
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
@@ -63,6 +99,12 @@ pub enum TlsError {
     /// What came is no TLS.
     #[error("what the primary speaks at this port is not TLS")]
     NotTls,
+    /// It wants to see a certificate.
+    #[error("the primary demands a certificate of the relay: name one as tls_cert_file and its key as tls_key_file")]
+    Demanded,
+    /// It has seen one.
+    #[error("the primary does not take the certificate in tls_cert_file: it says {0:?}")]
+    Refused(AlertDescription),
     /// It hung up, as BIND does where no version suits both.
     #[error("the primary closed the connection within the handshake: does it serve TLS 1.3 at this port?")]
     HungUp,
@@ -96,18 +138,44 @@ impl Roots {
     }
 }
 
+impl Identity {
+    /// Those of two files, in PEM: the certificate with what leads from it to a CA, and its key.
+    pub fn of_files(certificate: &Path, key: &Path) -> Result<Self, IdentityError> {
+        let [certificate_shown, key_shown] = [certificate, key].map(|path| path.display().to_string());
+        let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let chain = chain.map_err(|error| IdentityError::Certificate(error, certificate_shown.clone()))?;
+        if chain.is_empty() {
+            return Err(IdentityError::NoCertificate(certificate_shown));
+        }
+        let key = PrivateKeyDer::from_pem_file(key).map_err(|error| match error {
+            pem::Error::NoItemsFound => IdentityError::NoKey(key_shown.clone()),
+            error => IdentityError::Key(error, key_shown.clone()),
+        })?;
+        let certified = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
+        let unfit = |error| IdentityError::Unfit { certificate: certificate_shown, key: key_shown, error };
+        Ok(Self(Arc::new(certified.map_err(unfit)?)))
+    }
+}
+
 impl Tls {
-    /// A certificate for `name`, a host or an address, that one of `roots` has signed.
-    pub fn new(name: &str, roots: Roots) -> Result<Self, InvalidDnsNameError> {
+    /// A certificate for `name`, a host or an address, that one of `roots` has signed. `identity` is what a primary that asks for
+    /// it is shown.
+    pub fn new(name: &str, roots: Roots, identity: Option<Identity>) -> Result<Self, InvalidDnsNameError> {
         let name = ServerName::try_from(name.strip_suffix('.').unwrap_or(name).to_owned())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         // Fails for a provider without a cipher suite of TLS 1.3, and ring has three.
         let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]);
         let builder = builder.map_err(|_| InvalidDnsNameError)?;
-        let mut config = builder.with_root_certificates(Arc::clone(&roots.0)).with_no_client_auth();
+        let builder = builder.with_root_certificates(Arc::clone(&roots.0));
+        let mut config = match &identity {
+            None => builder.with_no_client_auth(),
+            Some(Identity(certified)) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(certified))))
+            }
+        };
         config.alpn_protocols = vec![b"dot".to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { name, roots, config: Arc::new(config) })
+        Ok(Self { name, roots, identity, config: Arc::new(config) })
     }
 
     /// Shakes hands.
@@ -119,7 +187,8 @@ impl Tls {
 
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.roots.0.roots == other.roots.0.roots
+        let shown = |tls: &Self| tls.identity.as_ref().map(|identity| identity.0.cert.clone());
+        self.name == other.name && self.roots.0.roots == other.roots.0.roots && shown(self) == shown(other)
     }
 }
 
@@ -127,7 +196,27 @@ impl Eq for Tls {}
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Tls({} by {} roots)", self.name.to_str(), self.roots.0.len())
+        write!(f, "Tls({} by {} roots", self.name.to_str(), self.roots.0.len())?;
+        f.write_str(if self.identity.is_some() { ", with a certificate)" } else { ")" })
+    }
+}
+
+/// What a primary says of the relay's certificate in the place of an answer, if that is what this is.
+pub fn of_our_certificate(error: &io::Error) -> Option<TlsError> {
+    use AlertDescription as Alert;
+    let Some(Error::AlertReceived(alert)) = error.get_ref()?.downcast_ref() else { return None };
+    match alert {
+        Alert::CertificateRequired => Some(TlsError::Demanded),
+        Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::DecryptError => Some(TlsError::Refused(*alert)),
+        _ => None,
     }
 }
 
@@ -135,6 +224,9 @@ impl fmt::Debug for Tls {
 fn understand(error: io::Error) -> TlsError {
     if error.kind() == io::ErrorKind::UnexpectedEof || error.kind() == io::ErrorKind::ConnectionReset {
         return TlsError::HungUp;
+    }
+    if let Some(told) = of_our_certificate(&error) {
+        return told;
     }
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(Error::InvalidCertificate(problem)) => TlsError::Certificate(certificate(problem)),

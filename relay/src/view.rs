@@ -4,6 +4,9 @@
 //! The loop keeps the facts where it keeps the zone, so nothing is shared and nothing is locked; a copy is made when it is
 //! asked for. [`http`](crate::http) shows it.
 
+mod summary;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
@@ -26,7 +29,7 @@ pub struct View {
     pub counts: Counts,
     /// The queues, in the order of the configuration.
     pub queues: Vec<Queue>,
-    /// The zones, in the order of the configuration.
+    /// The zones, in no order.
     pub zones: Vec<Zone>,
 }
 
@@ -147,6 +150,8 @@ pub struct Counts {
     pub transfer_records: u64,
     /// Looks at one primary that failed.
     pub primary_failures: Vec<(SocketAddr, u64)>,
+    /// Primaries that could not be reached when they were last asked.
+    pub primaries_lost: BTreeSet<SocketAddr>,
     /// Zones that could not be put into a message.
     pub pack_failures: u64,
     /// Snapshots that the queues accepted and the disk did not.
@@ -297,6 +302,12 @@ impl Seen {
         }
     }
 
+    /// It is not asked any more whether it is live.
+    pub fn not_confirmed(&mut self) {
+        self.live_error = None;
+        self.arrived();
+    }
+
     /// Whether this is what the queues have.
     pub fn has_sent(&self, serial: Serial) -> bool {
         self.sent == Some(serial)
@@ -387,6 +398,17 @@ impl Counts {
         primary_failures.sort_unstable();
         primary_failures.dedup();
         Self { primary_failures, ..Self::default() }
+    }
+
+    /// With a place for each of these primaries, and for no other.
+    #[must_use]
+    pub fn taken_over(&self, primaries: impl Iterator<Item = SocketAddr>) -> Self {
+        let mut counts = Self { primary_failures: Self::new(primaries).primary_failures, ..self.clone() };
+        for (primary, count) in &mut counts.primary_failures {
+            let before = self.primary_failures.iter().find(|(known, _)| known == primary);
+            *count = before.map_or(0, |(_, count)| *count);
+        }
+        counts
     }
 
     /// A primary sent a NOTIFY.

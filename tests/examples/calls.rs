@@ -7,8 +7,10 @@
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use secondary53_lambda::guard::Terms;
 use secondary53_lambda::handler;
 use secondary53_lambda::pace::{Pace, Rate};
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::sync::sync;
 use secondary53_lambda::turns::Turns;
@@ -52,7 +54,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         for (what, snapshot, trusts_serial) in steps {
             server.reset_calls();
             let mut hosted = route53.find(snapshot.zone().apex(), None).await?;
-            sync(&mut hosted, snapshot, trusts_serial).await?;
+            let terms = Terms { trusts_serial, ..Terms::default() };
+            sync(&mut hosted, snapshot, terms, &Refusals::default()).await?;
             let calls = server.calls();
             let changes = calls.iter().filter(|call| call.action == "ChangeResourceRecordSets").count();
             println!("{records:>8}  {what:<43} {:>5}  {changes:>7}", calls.len());

@@ -2,9 +2,11 @@
 //!
 //! - [`primary`]: a primary of our own that can misbehave in every way that a transfer can go wrong.
 //! - [`strict`]: a Route 53 that refuses what Route 53 refuses.
-//! - [`stack`]: the whole chain as real processes, with SQS, Lambda, BIND and Knot.
+//! - [`stack`]: the whole chain as real processes, with SQS, Lambda, BIND, Knot, NSD and PowerDNS.
+//! - [`flood`]: NOTIFY and noise from strangers.
 //! - [`zones`]: zones from zone files; [`rdata`]: generated RDATA of every type.
 
+pub mod flood;
 pub mod primary;
 pub mod rdata;
 pub mod stack;

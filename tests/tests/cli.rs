@@ -11,6 +11,7 @@ use secondary53_tests::primary::{Config, Primary, ZoneFile};
 use secondary53_tests::stack::{programs, wait};
 use secondary53_tests::strict::{self, Server, ZoneSpec};
 use secondary53_tests::zones::zone_of;
+use secondary53_zone::message::Pointer;
 use secondary53_zone::snapshot::Snapshot;
 
 const ID: &str = "Z1EXAMPLE";
@@ -115,6 +116,31 @@ async fn what_must_not_be_done_is_refused_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guard_is_said_and_passed_only_by_its_flag() {
+    let world = World::start(file(7, "w A 192.0.2.1")).await;
+    let sync = async |flags: &[&str]| world.run(&[&["sync", "example.com", "--yes"], flags].concat()).await;
+    let serial = || world.server.zone(ID).unwrap().serial;
+    assert_eq!(sync(&[]).await.0, 0);
+    world.primary.set_zone(file(8, ""));
+    let (status, plan, _) = world.run(&["plan", "example.com"]).await;
+    assert_eq!(status, 2);
+    assert!(plan.contains("! 1 of the 1 RRsets in the hosted zone would be deleted"), "{plan}");
+    for flags in [&[][..], &["--accept-rollback"]] {
+        let (status, plan, error) = sync(flags).await;
+        assert_eq!((status, serial()), (1, 7));
+        assert!(plan.contains("- w.example.com. 300 A 192.0.2.1"), "{plan}");
+        assert!(error.contains("and never all: pass --allow-mass-deletion"), "{error}");
+    }
+    assert_eq!((sync(&["--allow-mass-deletion"]).await.0, serial()), (0, 8));
+
+    world.primary.set_zone(file(6, "w A 192.0.2.2"));
+    let (status, _, error) = sync(&["--allow-mass-deletion"]).await;
+    assert_eq!((status, serial()), (1, 8));
+    assert!(error.contains("pass --accept-rollback"), "{error}");
+    assert_eq!((sync(&["--accept-rollback"]).await.0, serial()), (0, 6));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_zone_that_route_53_does_not_have_is_said_with_the_command_that_makes_it() {
     let text = "$TTL 300\n@ 3600 SOA ns1 host 7 3600 600 1209600 300\n@ NS ns1\n";
     let world = World::start(ZoneFile::parse_in("example.net", text).unwrap()).await;
@@ -154,6 +180,12 @@ async fn a_snapshot_is_shown_as_a_zone_file_that_name_servers_read() {
         (status, &error[..]),
         (1, "secondary53: failed to read -: not a snapshot: it does not begin with S53Z\n")
     );
+    // A message that only points to it.
+    let pointer = Pointer::new("the-bucket", &snapshot.digest());
+    let (status, _, error) = told(&finished(command(&["snapshot", "show", "-"]), format!("{pointer}\n").into()).await);
+    let instead =
+        format!("try aws s3 cp s3://the-bucket/snapshots/{} - | secondary53 snapshot show -", snapshot.digest());
+    assert!(status == 1 && error.contains(&instead), "{error}");
 
     let zone_file = dir.path().join("zone");
     std::fs::write(&zone_file, shown).unwrap();

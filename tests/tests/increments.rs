@@ -11,12 +11,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{self, Limits, Look, PrimaryError, Wanted};
+use secondary53_relay::refresh::Takes;
 use secondary53_relay::store::Store;
 use secondary53_relay::transfer::{Refusal, Transferred};
 use secondary53_tests::primary::{Config, Packing, Primary, Record, Rtype as RecordType, ZoneFile as EmbeddedZone};
-use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
+use secondary53_tests::stack::name_server::{NameServer, Security, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
-use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, process, programs};
+use secondary53_tests::stack::{StackError, bind, knot, nsd, pass_over_missing, pdns, process, programs};
 use secondary53_zone::zonemd::{Checked, Hash};
 use secondary53_zone::{Name, Rtype, Snapshot, Zone};
 
@@ -48,7 +49,13 @@ impl Secondary {
 
     async fn look(&self, server: SocketAddr) -> Result<Look, PrimaryError> {
         let ours = self.ours.as_ref().map(Zone::serial);
-        let wanted = Wanted { zone: &self.zone, ours, strip_dnssec: self.strip_dnssec, stored: Some(&self.store) };
+        let wanted = Wanted {
+            zone: &self.zone,
+            ours,
+            takes: Takes::Newer,
+            strip_dnssec: self.strip_dnssec,
+            stored: Some(&self.store),
+        };
         primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await
     }
 
@@ -63,7 +70,8 @@ impl Secondary {
 
     /// The zone as a whole transfer brings it now.
     async fn whole(&self, server: SocketAddr) -> Zone {
-        let wanted = Wanted { zone: &self.zone, ours: None, strip_dnssec: self.strip_dnssec, stored: None };
+        let wanted =
+            Wanted { zone: &self.zone, ours: None, takes: Takes::Newer, strip_dnssec: self.strip_dnssec, stored: None };
         match primary::look(wanted, &server.into(), Limits::default(), Clock::start()).await.unwrap() {
             Look::Transferred(whole) => whole.zone,
             Look::NotNewer(_) => panic!("anything is newer than nothing"),
@@ -135,6 +143,42 @@ async fn differences_from_knot() {
     .unwrap();
 }
 
+/// NSD makes differences of the texts that it was given. Those of 4.6 add every MX that has not changed, which are additions of
+/// what is there: with one of these, the zone comes whole.
+#[tokio::test]
+async fn differences_from_nsd() {
+    pass_over_missing(reloaded(false).await).unwrap();
+    pass_over_missing(reloaded(true).await).unwrap();
+}
+
+async fn reloaded(has_mx: bool) -> Result<(), StackError> {
+    let (dir, mut zone) = (tempfile::tempdir().unwrap(), zone_file());
+    if !has_mx {
+        zone.text = zone.text.replace("@ MX 10 mail\n", "");
+    }
+    let nobody = programs::free_address()?;
+    let server = nsd::start_with(dir.path(), &zone, nobody, &Security::default()).await?;
+    let mut secondary = Secondary::new(dir.path(), false);
+    assert_eq!(secondary.refresh(server.address).await.since, None);
+    for (serial, from, to) in [
+        (4_294_967_295_u32, "www A 192.0.2.3\n", "www A 192.0.2.5\n"),
+        (0, "txt TXT \"one\" \"two\"\n", "*.wild A 192.0.2.6\n"),
+        (7, "$TTL 300", "$TTL 1200"),
+        (8, "www A 192.0.2.5\nwww A 192.0.2.4\nwww AAAA 2001:db8::1\n", "www CNAME mail\n"),
+    ] {
+        let before = secondary.ours.as_ref().unwrap().serial();
+        assert!(zone.text.contains(from), "{}", zone.text);
+        zone.text =
+            zone.text.replace(from, to).replace(&format!("hostmaster {before} "), &format!("hostmaster {serial} "));
+        nsd::reload(dir.path(), &zone).await?;
+        until(GENEROUS, "the new zone", async || Ok((server.serial().await? == serial).then_some(()))).await?;
+        let came = secondary.refresh(server.address).await;
+        assert_eq!(came.since, (!has_mx).then_some(before), "{serial}");
+        assert_eq!(came.zone, secondary.whole(server.address).await, "{serial}");
+    }
+    Ok(())
+}
+
 /// Knot keeps a ZONEMD up to date: it is verified on the whole zone and on what differences make of it.
 #[tokio::test]
 async fn a_zonemd_of_knot_is_verified() {
@@ -159,10 +203,16 @@ async fn verified() -> Result<(), StackError> {
 /// The same zone with its ZONEMD, and one record changed behind its back.
 #[tokio::test]
 async fn what_its_zonemd_does_not_speak_of_is_refused() {
-    pass_over_missing(tampered().await).unwrap();
+    let nobody = programs::free_address().unwrap();
+    let knot = async |dir: &Path, zone: &ZoneFile| knot::start(dir, zone, nobody).await;
+    pass_over_missing(tampered(knot).await).unwrap();
+    let nsd = async |dir: &Path, zone: &ZoneFile| nsd::start_with(dir, zone, nobody, &Security::default()).await;
+    pass_over_missing(tampered(nsd).await).unwrap();
+    let pdns = async |dir: &Path, zone: &ZoneFile| pdns::start(dir, zone, nobody).await;
+    pass_over_missing(tampered(pdns).await).unwrap();
 }
 
-async fn tampered() -> Result<(), StackError> {
+async fn tampered(start: impl AsyncFn(&Path, &ZoneFile) -> Result<NameServer, StackError>) -> Result<(), StackError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("plain.zone");
     let plain = zone_file();
@@ -188,7 +238,7 @@ async fn tampered() -> Result<(), StackError> {
     {
         let place = dir.path().join(number.to_string());
         std::fs::create_dir(&place).unwrap();
-        let server = knot::start(&place, &zone, programs::free_address()?).await?;
+        let server = start(&place, &zone).await?;
         let looked = Secondary::new(&place, false).look(server.address).await;
         match (looked, told) {
             (Ok(Look::Transferred(whole)), None) => assert_eq!(whole.zonemd, Checked::Verified(Hash::Sha384)),
@@ -208,8 +258,8 @@ async fn signed(server: &NameServer) -> Result<(), StackError> {
     .await
 }
 
-/// A signed zone is refused; stripped, it is the unsigned one, and stays so through differences.
-async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool) -> Result<(), StackError> {
+/// A signed zone is refused; stripped, it is the unsigned one, and stays so through differences, where they come.
+async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool, incremental: bool) -> Result<(), StackError> {
     signed(server).await?;
     let refused = Secondary::new(&dir.join("strict"), false).look(server.address).await;
     assert!(matches!(refused, Err(PrimaryError::Refused(Refusal::Signed))), "{refused:?}");
@@ -227,7 +277,7 @@ async fn stripped(server: &NameServer, dir: &Path, has_zonemd: bool) -> Result<(
         server.update(changes).await?;
         let came = secondary.refresh(server.address).await;
         // The digest covers what differences do not bring: where there is one, the zone comes whole.
-        assert_eq!(came.since.is_some(), !has_zonemd);
+        assert_eq!(came.since.is_some(), incremental && !has_zonemd);
         assert_eq!(matches!(came.zonemd, Checked::Verified(_)), has_zonemd);
         assert!(came.zone.rrsets().all(|rrset| !rrset.rtype().is_of_signing()));
         let whole = secondary.whole(server.address).await;
@@ -249,7 +299,7 @@ async fn signed_by_knot() -> Result<(), StackError> {
     {
         let dir = tempfile::tempdir().unwrap();
         let server = knot::start_set(dir.path(), &zone_file(), programs::free_address()?, settings).await?;
-        stripped(&server, dir.path(), has_zonemd).await?;
+        stripped(&server, dir.path(), has_zonemd, true).await?;
     }
     Ok(())
 }
@@ -262,7 +312,19 @@ async fn a_zone_that_bind_signs() {
 async fn signed_by_bind() -> Result<(), StackError> {
     let dir = tempfile::tempdir().unwrap();
     let server = bind::start_set(dir.path(), &zone_file(), programs::free_address()?, "dnssec-policy default;").await?;
-    stripped(&server, dir.path(), false).await
+    stripped(&server, dir.path(), false, true).await
+}
+
+#[tokio::test]
+async fn a_zone_that_powerdns_signs() {
+    pass_over_missing(signed_by_powerdns().await).unwrap();
+}
+
+async fn signed_by_powerdns() -> Result<(), StackError> {
+    let dir = tempfile::tempdir().unwrap();
+    let signing = [&["secure-zone", ZONE][..]];
+    let server = pdns::start_set(dir.path(), &zone_file(), programs::free_address()?, &signing).await?;
+    stripped(&server, dir.path(), false, false).await
 }
 
 /// One version: owner and type, with a TTL and values.

@@ -11,13 +11,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use secondary53_tests::primary::{Config as PrimaryConfig, Primary, ZoneFile as EmbeddedZone};
-use secondary53_tests::stack::chain::{Chain, Layout};
+use secondary53_tests::stack::chain::{BUCKET, Chain, Layout};
 use secondary53_tests::stack::dig::{Dig, Printed, PrintedRrset};
 use secondary53_tests::stack::ministack::Quarantined;
 use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
 use secondary53_tests::strict::{self, CHANGES, REQUESTS, ZoneSpec};
+use secondary53_tests::zones::incompressible;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_at_bind_stand_in_the_hosted_zone() -> Result<(), StackError> {
@@ -37,6 +38,11 @@ async fn what_cannot_be_decoded_is_quarantined_and_blocks_nothing() -> Result<()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zone_without_a_hosted_zone_waits_in_the_dead_letter_queue() -> Result<(), StackError> {
     pass_over_missing(keep_what_has_no_hosted_zone().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_beyond_one_message_goes_by_the_bucket() -> Result<(), StackError> {
+    pass_over_missing(carry_a_large_zone().await)
 }
 
 /// One transaction at the primary, and what everybody is to see afterwards.
@@ -245,6 +251,23 @@ async fn keep_what_has_no_hosted_zone() -> Result<(), StackError> {
         ["zone", "serial", "digest", "reason", "meta"].map(|name| (name, text_attribute(&dead, name))).into();
     chain.ministack.send(&chain.queues.main, GROUP, dead.body().unwrap(), &kept).await?;
     chain.reaches(&id, 2026).await
+}
+
+async fn carry_a_large_zone() -> Result<(), StackError> {
+    const RECORDS: usize = 1_200;
+    let dir = tempfile::tempdir().unwrap();
+    let zone = incompressible(2026, RECORDS).unwrap();
+    let primary = Primary::start(PrimaryConfig::new().zone(zone)).await.unwrap();
+    let (route53, id) = route53_with(&[ZONE]).await;
+    let listen = programs::free_address()?;
+    let chain = Chain::start(Layout::anywhere(dir.path(), primary.address(), listen, ZONE)?, route53).await?;
+    chain.reaches(&id, 2026).await?;
+    let hosted = chain.route53.zone(&id).unwrap();
+    assert_eq!(hosted.rrsets.iter().filter(|rrset| rrset.rtype == "TXT").count(), RECORDS);
+    let keys = chain.ministack.keys(BUCKET).await?;
+    assert!(keys.len() == 1 && keys[0].starts_with("snapshots/"), "{keys:?}");
+    assert_eq!(chain.ministack.depth(&chain.queues.dead_letter).await?, 0);
+    Ok(())
 }
 
 fn text_attribute<'a>(message: &'a aws_sdk_sqs::types::Message, name: &str) -> &'a str {

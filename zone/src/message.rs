@@ -1,8 +1,12 @@
 //! A snapshot on its way from relay to worker: the body and the attributes of an SQS message.
 //!
 //! The attributes can be read without decoding the body, in the console of SQS and by `dlq list`; the body is the truth. A
-//! worker holds the one against the other and refuses a message where they differ.
+//! worker holds the one against the other and refuses a message where they differ. Where the body does not fit, a
+//! [`Pointer`] to it is in its place.
 
+mod pointer;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -16,6 +20,8 @@ use crate::serial::Serial;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::zone::{Digest, Limits};
 
+pub use pointer::{PREFIX, Pointer};
+
 /// The most octets that SQS takes in one message, names, types and values of the attributes counted (Amazon SQS Developer
 /// Guide, "Amazon SQS message quotas").
 pub const MAX_OCTETS: usize = 1 << 20;
@@ -23,8 +29,6 @@ pub const MAX_OCTETS: usize = 1 << 20;
 pub const QUARANTINE_OCTETS: usize = 4 << 10;
 /// The longest message group id and deduplication id, in characters (Amazon SQS API Reference, `SendMessage`).
 const MAX_ID: usize = 128;
-/// Octets of an attribute beside its name and its value: the type, "String".
-const TYPE_OCTETS: usize = 6;
 
 /// The names of the attributes.
 pub mod attribute {
@@ -38,11 +42,14 @@ pub mod attribute {
     pub const REASON: &str = "reason";
     /// The rest, as a JSON object: [`super::Meta`].
     pub const META: &str = "meta";
+    /// Where the body is a pointer: the octets of what it points to. It is not ours: the Amazon SQS Extended Client Library
+    /// knows a pointer by it, and it must be a Number.
+    pub const PAYLOAD_SIZE: &str = "ExtendedPayloadSize";
     /// On a quarantined message: what became of it, as a JSON object.
     pub const QUARANTINE: &str = "quarantine";
 
-    /// Those that every message has.
-    pub const ALL: [&str; 5] = [ZONE, SERIAL, DIGEST, REASON, META];
+    /// Those that a message has, the last only where its body is a pointer.
+    pub const ALL: [&str; 6] = [ZONE, SERIAL, DIGEST, REASON, META, PAYLOAD_SIZE];
 }
 
 /// Why a snapshot was sent.
@@ -135,6 +142,31 @@ fn known_approvals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<App
     Ok(all.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect())
 }
 
+/// What SQS is given as the body of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// The snapshot's octets in base64 (RFC 4648 §4).
+    Snapshot(String),
+    /// Where that base64 is.
+    Pointer {
+        /// The object that holds it.
+        pointer: Pointer,
+        /// How many octets it had when this was sent; another relay may have put as good a one in its place.
+        octets: usize,
+    },
+}
+
+/// An attribute of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name: one of [`attribute`].
+    pub name: &'static str,
+    /// Its type, for SQS: "String" or "Number".
+    pub data_type: &'static str,
+    /// Its value, a text whatever the type.
+    pub value: String,
+}
+
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -148,8 +180,8 @@ pub struct Message {
     pub reason: Reason,
     /// The rest.
     pub meta: Meta,
-    /// The snapshot's octets in base64 (RFC 4648 §4).
-    pub body: String,
+    /// The snapshot, or where it is.
+    pub body: Body,
 }
 
 /// Why an SQS message is none of ours, or a damaged one.
@@ -172,6 +204,9 @@ pub enum MessageError {
     /// The body's octets are not a snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The body's place is taken by a pointer, and what it points to was not got.
+    #[error("the snapshot is not in the message: it is object {} of bucket {}", .0.key, .0.bucket)]
+    Elsewhere(Pointer),
     /// Body and attribute disagree.
     #[error("the message's attribute {attribute:?} says {stated}, and its snapshot {found}")]
     Disagreement {
@@ -193,12 +228,19 @@ impl Message {
             digest: snapshot.digest(),
             reason,
             meta,
-            body: BASE64.encode(snapshot.encode()?),
+            body: Body::Snapshot(BASE64.encode(snapshot.encode()?)),
         })
     }
 
     /// Reads what a queue delivered; `value` gives an attribute's string value. The body is not decoded yet.
     pub fn from_parts<'a>(body: String, value: impl Fn(&str) -> Option<&'a str>) -> Result<Self, MessageError> {
+        let body = match Pointer::parse(&body) {
+            None => Body::Snapshot(body),
+            Some(pointer) => {
+                let octets = read(attribute::PAYLOAD_SIZE, &value, |text| text.parse().ok())?;
+                Body::Pointer { pointer, octets }
+            }
+        };
         Ok(Self {
             zone: read(attribute::ZONE, &value, |text| Name::parse(text).ok())?,
             serial: read(attribute::SERIAL, &value, |text| text.parse().ok())?,
@@ -209,17 +251,38 @@ impl Message {
         })
     }
 
-    /// The attributes, each a String to SQS.
-    pub fn attributes(&self) -> [(&'static str, String); attribute::ALL.len()] {
+    /// The same message with its body moved to a bucket; where to, and the body, for whoever moves it. A message whose body is
+    /// a pointer has nothing to move.
+    pub fn moved_to(&self, bucket: &str) -> Option<(Self, Pointer, &str)> {
+        let Body::Snapshot(text) = &self.body else { return None };
+        let pointer = Pointer::new(bucket, &self.digest);
+        let body = Body::Pointer { pointer: pointer.clone(), octets: text.len() };
+        Some((Self { body, zone: self.zone.clone(), meta: self.meta.clone(), ..*self }, pointer, text))
+    }
+
+    /// The same message with the body that its pointer pointed to.
+    #[must_use]
+    pub fn with_body(&self, body: String) -> Self {
+        Self { body: Body::Snapshot(body), zone: self.zone.clone(), meta: self.meta.clone(), ..*self }
+    }
+
+    /// The attributes.
+    pub fn attributes(&self) -> Vec<Attribute> {
+        let text = |name, value| Attribute { name, data_type: "String", value };
         // A struct of numbers, strings and options always serialises.
         let meta = serde_json::to_string(&self.meta).unwrap_or_default();
-        [
-            (attribute::ZONE, self.zone.to_string()),
-            (attribute::SERIAL, self.serial.to_string()),
-            (attribute::DIGEST, self.digest.to_string()),
-            (attribute::REASON, self.reason.to_string()),
-            (attribute::META, meta),
-        ]
+        let mut all = vec![
+            text(attribute::ZONE, self.zone.to_string()),
+            text(attribute::SERIAL, self.serial.to_string()),
+            text(attribute::DIGEST, self.digest.to_string()),
+            text(attribute::REASON, self.reason.to_string()),
+            text(attribute::META, meta),
+        ];
+        if let Body::Pointer { octets, .. } = &self.body {
+            let (name, value) = (attribute::PAYLOAD_SIZE, octets.to_string());
+            all.push(Attribute { name, data_type: "Number", value });
+        }
+        all
     }
 
     /// The message group: one line of messages for each zone.
@@ -257,19 +320,42 @@ impl Message {
 
     /// What SQS counts towards [`MAX_OCTETS`].
     pub fn octets(&self) -> usize {
-        let attributes = self.attributes();
-        let attributes = attributes.iter().map(|(name, value)| name.len() + TYPE_OCTETS + value.len());
-        self.body.len() + attributes.sum::<usize>()
+        self.body.as_text().len() + self.attributes().iter().map(Attribute::octets).sum::<usize>()
     }
 
     /// Decodes the body and holds it against the attributes.
     pub fn snapshot(&self, limits: Limits) -> Result<Snapshot, MessageError> {
-        let snapshot = Snapshot::decode(&BASE64.decode(&self.body)?, limits)?;
+        let snapshot = Snapshot::decode(&self.octets_of_snapshot()?, limits)?;
         let zone = snapshot.zone();
         agree(attribute::ZONE, &self.zone, zone.apex())?;
         agree(attribute::SERIAL, &self.serial, &zone.serial())?;
         agree(attribute::DIGEST, &self.digest, &snapshot.digest())?;
         Ok(snapshot)
+    }
+
+    /// The snapshot's octets as they were encoded, not looked at.
+    pub fn octets_of_snapshot(&self) -> Result<Vec<u8>, MessageError> {
+        match &self.body {
+            Body::Snapshot(text) => Ok(BASE64.decode(text)?),
+            Body::Pointer { pointer, .. } => Err(MessageError::Elsewhere(pointer.clone())),
+        }
+    }
+}
+
+impl Body {
+    /// As SQS is given it.
+    pub fn as_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Snapshot(text) => text.into(),
+            Self::Pointer { pointer, .. } => pointer.to_string().into(),
+        }
+    }
+}
+
+impl Attribute {
+    /// What SQS counts of it.
+    pub const fn octets(&self) -> usize {
+        self.name.len() + self.data_type.len() + self.value.len()
     }
 }
 
@@ -296,134 +382,4 @@ fn agree<T: PartialEq + fmt::Display>(attribute: &'static str, stated: &T, found
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rrset::Rtype;
-    use crate::zone::ZoneBuilder;
-
-    fn snapshot(apex: &str) -> Snapshot {
-        let apex = Name::parse(apex).unwrap();
-        let mut builder = ZoneBuilder::new(apex.clone(), Limits::default());
-        let soa = [&[0, 0][..], &[0, 0, 0, 7], &[0; 16]].concat();
-        builder.push(apex.by_ref(), Rtype::SOA, 3600, &soa).unwrap();
-        Snapshot::new(builder.build().unwrap().zone)
-    }
-
-    fn message(apex: &str) -> Message {
-        let meta = Meta { records: 1, transferred_at_ms: 7_200_001, relay: "lxc".into(), ..Meta::default() };
-        Message::new(&snapshot(apex), Reason::Notify, meta).unwrap()
-    }
-
-    fn delivered(message: &Message) -> Result<Message, MessageError> {
-        let attributes = message.attributes();
-        Message::from_parts(message.body.clone(), |wanted| {
-            attributes.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
-        })
-    }
-
-    #[test]
-    fn what_is_sent_is_received() {
-        let sent = message("example.com");
-        let received = delivered(&sent).unwrap();
-        assert_eq!(received, sent);
-        assert_eq!(received.snapshot(Limits::default()).unwrap(), snapshot("example.com"));
-    }
-
-    #[test]
-    fn what_is_approved_is_received_and_what_is_not_known_is_passed_over() {
-        let mut sent = message("example.com");
-        assert!(!sent.attributes()[4].1.contains("approved"));
-        sent.meta.approved = vec![Approval::Rollback, Approval::MassDeletion];
-        assert!(sent.attributes()[4].1.contains(r#""approved":["rollback","mass_deletion"]"#));
-        assert_eq!(delivered(&sent).unwrap(), sent);
-        let meta = r#"{"records":1,"transferred_at_ms":1,"relay":"x","approved":["moon",{"a":1},"mass_deletion"]}"#;
-        let read: Meta = serde_json::from_str(meta).unwrap();
-        assert_eq!(read.approved, [Approval::MassDeletion]);
-    }
-
-    #[test]
-    fn a_message_of_another_kind_is_refused_by_name() {
-        let none = Message::from_parts("hello".into(), |_| None).unwrap_err();
-        assert_eq!(none.to_string(), "the message has no attribute \"zone\": was it sent by a relay?");
-        let bad =
-            Message::from_parts("hello".into(), |name| Some(if name == "zone" { "a..b" } else { "1" })).unwrap_err();
-        assert_eq!(bad.to_string(), "the message's attribute \"zone\" does not read: \"a..b\"");
-        let mut other = message("example.com");
-        other.body = "%".into();
-        assert!(matches!(other.snapshot(Limits::default()), Err(MessageError::Base64(_))));
-    }
-
-    #[test]
-    fn body_and_attributes_must_agree() {
-        let limits = Limits::default();
-        let mut other = message("example.com");
-        other.zone = Name::parse("example.net").unwrap();
-        assert_eq!(
-            other.snapshot(limits).unwrap_err().to_string(),
-            "the message's attribute \"zone\" says example.net., and its snapshot example.com."
-        );
-        let mut other = message("example.com");
-        other.serial = Serial(8);
-        assert!(matches!(other.snapshot(limits), Err(MessageError::Disagreement { attribute: "serial", .. })));
-        let mut other = message("example.com");
-        other.digest = snapshot("example.net").digest();
-        assert!(matches!(other.snapshot(limits), Err(MessageError::Disagreement { attribute: "digest", .. })));
-    }
-
-    #[test]
-    fn ids_fit_sqs() {
-        assert_eq!(message("Example.com").group_id(), "example.com.");
-        let long = message(&format!("{}.{}.example", "a".repeat(63), "b".repeat(63)));
-        assert_eq!(long.group_id().len(), 64);
-        for reason in Reason::ALL {
-            let mut message = message("example.com");
-            message.reason = reason;
-            message.meta.transferred_at_ms = u64::MAX;
-            let id = message.deduplication_id();
-            assert!(id.len() <= MAX_ID, "{id}");
-            assert_eq!(reason.as_str().parse(), Ok(reason));
-        }
-    }
-
-    #[test]
-    fn news_is_sent_once_and_an_operator_is_always_heard() {
-        let id = |reason, at| {
-            let mut message = message("example.com");
-            (message.reason, message.meta.transferred_at_ms) = (reason, at);
-            message.deduplication_id()
-        };
-        assert_eq!(id(Reason::Notify, 1), id(Reason::Refresh, 2));
-        assert_eq!(id(Reason::Audit, 7_200_000), id(Reason::Audit, 10_799_999));
-        assert_ne!(id(Reason::Audit, 7_200_000), id(Reason::Audit, 10_800_000));
-        assert_ne!(id(Reason::Notify, 1), id(Reason::Audit, 1));
-        assert_ne!(id(Reason::Resend, 1), id(Reason::Resend, 2));
-    }
-
-    #[test]
-    fn the_same_news_for_another_hosted_zone_is_other_news() {
-        let id = |hosted_zone_id: Option<&str>, reason| {
-            let mut message = message("example.com");
-            message.meta.hosted_zone_id = hosted_zone_id.map(ToOwned::to_owned);
-            message.meta.transferred_at_ms = u64::MAX;
-            message.reason = reason;
-            message.deduplication_id()
-        };
-        for reason in Reason::ALL {
-            let ids = [None, Some("Z1PUBLIC"), Some("Z2PRIVATE")].map(|hosted| id(hosted, reason));
-            assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
-            assert!(
-                ids.iter().all(|id| id.len() <= MAX_ID && id.bytes().all(|octet| octet.is_ascii_graphic())),
-                "{ids:?}"
-            );
-            assert_eq!(id(Some("Z1PUBLIC"), reason), ids[1]);
-        }
-    }
-
-    #[test]
-    fn the_size_is_what_sqs_counts() {
-        let message = message("example.com");
-        let attributes: usize =
-            message.attributes().iter().map(|(name, value)| name.len() + "String".len() + value.len()).sum();
-        assert_eq!(message.octets(), message.body.len() + attributes);
-    }
-}
+mod tests;

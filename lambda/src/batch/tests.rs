@@ -37,6 +37,29 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Where the one zone fits and the other, everything between fits too: after each single change.
+    #[test]
+    fn what_fits_in_the_end_fits_all_along(from in zones(), to in zones(), spare in 0..3_usize) {
+        let mut hosted = hosted_of(&from);
+        let plan = Plan::new(&hosted, &to).unwrap();
+        let quota = hosted.len().max(plan.size_after()) + spare;
+        let all = Batches::within(&plan, quota - hosted.len());
+        for batch in &all.batches {
+            prop_assert!(batch.cost.fits() && !batch.items.is_empty());
+            prop_assert_eq!(batch.cost, cost_of(&batch.items));
+            for item in &batch.items {
+                hosted = apply(hosted, std::slice::from_ref(item));
+                prop_assert!(hosted.len() <= quota, "{} of {quota}", hosted.len());
+            }
+        }
+        let last = all.batches.last().and_then(|batch| batch.items.last());
+        prop_assert_eq!(last.is_some_and(|item| item.action == Action::Upsert), plan.soa.is_some());
+        sort_hosted(&mut hosted);
+        prop_assert_eq!(hosted, hosted_of(&to));
+    }
+}
+
 #[test]
 fn nothing_to_do_is_no_request() {
     assert_eq!(batches(&with_hosts(3), &with_hosts(3)), Batches::default());

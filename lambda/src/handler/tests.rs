@@ -20,7 +20,8 @@ fn received(id: &str, group: &str, attributes: &[(&str, String)], body: &str) ->
 fn snapshot(serial: u32) -> (SqsMessage, Message) {
     let snapshot = Snapshot::new(with_serial(&zone(&[]), serial));
     let message = Message::new(&snapshot, Reason::Notify, Meta::default()).unwrap();
-    (received(&serial.to_string(), "example.com.", &message.attributes(), &message.body), message)
+    let attributes: Vec<_> = message.attributes().into_iter().map(|it| (it.name, it.value)).collect();
+    (received(&serial.to_string(), "example.com.", &attributes, &message.body.as_text()), message)
 }
 
 #[test]

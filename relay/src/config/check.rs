@@ -1,20 +1,23 @@
 //! What a file means, and everything that is wrong with it.
 
-use std::collections::HashSet;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net};
+use secondary53_aws::objects::is_bucket;
 use secondary53_zone::{Limits as ZoneLimits, Name};
 use toml::Spanned;
 
 use super::file::{self, File, Key, Named};
 use super::keys::Keys;
 use super::tls::Given;
-use super::{Config, Confirm, Limits, Primary, Queue, Zone};
+use super::zones::{Choice, Known};
+use super::{Config, Limits, Primary, Queue};
+use crate::notify::Source;
 use crate::primary::{self, Server};
 use crate::refresh::Bounds;
 use crate::tls;
@@ -68,17 +71,17 @@ impl Check {
         let listen = self.listen(file.listen);
         let queues = self.queues(file.queue);
         let primaries = self.primaries(file.primary, &keys);
-        let known = Known {
-            primaries: primaries.iter().map(|primary| primary.name.clone()).collect(),
-            queues: queues.iter().map(|queue| queue.name.clone()).collect(),
+        let mut known = Known {
+            primaries: Choice::new("primary", &primaries, |primary| &primary.name),
+            queues: Choice::new("queue", &queues, |queue| &queue.name),
         };
         for catalog in &file.catalog {
-            self.catalog(catalog, &known);
+            self.catalog(catalog, &mut known);
         }
         if let Some(discover) = &file.discover {
-            self.discover(discover, &known);
+            self.discover(discover, &mut known);
         }
-        let zones = self.zones(&file.zone, &known);
+        let zones = self.zones(&file.zone, &mut known);
         if zones.is_empty() && file.zone.is_empty() {
             self.fault_at(0, "zone", "there is none: name at least one, as [[zone]] with name = \"example.com\"");
         }
@@ -155,29 +158,33 @@ impl Check {
             refresh_max: bound("timers.refresh_max", given.refresh_max, defaults.refresh_max),
             retry_min: bound("timers.retry_min", given.retry_min, defaults.retry_min),
             retry_max: bound("timers.retry_max", given.retry_max, defaults.retry_max),
+            audit: self.audit(given.audit, defaults.audit),
         };
-        let Bounds { refresh_min, refresh_max, retry_min, retry_max } = bounds;
+        let Bounds { refresh_min, refresh_max, retry_min, retry_max, .. } = bounds;
         self.ordered(refresh_at, ("timers.refresh_min", refresh_min), ("timers.refresh_max", refresh_max));
         self.ordered(retry_at, ("timers.retry_min", retry_min), ("timers.retry_max", retry_max));
-        if let Some(audit) = given.audit {
-            let at = audit.span().start;
-            if !self.duration("timers.audit", Some(audit), Duration::ZERO, Duration::ZERO..=366 * DAY).is_zero() {
-                self.fault_at(at, "timers.audit", "not supported yet; leave it out or set it to \"0s\"");
-            }
-        }
         bounds
     }
 
-    fn queues(&mut self, given: Named<file::Queue>) -> Vec<Queue> {
+    fn audit(&mut self, given: Option<Spanned<String>>, default: Option<Duration>) -> Option<Duration> {
+        let at = given.as_ref().map_or(0, |value| value.span().start);
+        let audit = self.duration("timers.audit", given, default.unwrap_or_default(), Duration::ZERO..=366 * DAY);
+        if !audit.is_zero() && audit < SECOND {
+            self.fault_at(at, "timers.audit", "it is shorter than 1s, and not \"0s\", which is never");
+        }
+        Some(audit).filter(|audit| !audit.is_zero())
+    }
+
+    fn queues(&mut self, given: Named<file::Queue>) -> Vec<Arc<Queue>> {
         if given.is_empty() {
             self.fault_at(0, "queue", "there is none: give at least one, as [queue.main] with its url");
         }
-        let mut queues: Vec<Queue> = Vec::new();
+        let mut queues: Vec<Arc<Queue>> = Vec::new();
         for (name, queue) in given {
             let key = |leaf: &str| format!("queue.{name}.{leaf}");
             let at = queue.span().start;
             let file::Queue { url, region, overflow_bucket } = queue.into_inner();
-            self.absent_feature(&key("overflow_bucket"), overflow_bucket.as_ref(), "leave it out or set it to \"\"");
+            let overflow_bucket = self.bucket(&key("overflow_bucket"), overflow_bucket);
             let Some(url) = url else {
                 self.fault_at(at, &key("url"), "it is missing");
                 continue;
@@ -198,14 +205,25 @@ impl Check {
             }
             let given = region.filter(|region| !region.get_ref().is_empty());
             match given.as_ref().map(|region| region.get_ref().clone()).or_else(|| region_of(host)) {
-                Some(region) => queues.push(Queue { name, url: url.into_inner(), region }),
+                Some(region) => {
+                    queues.push(Arc::new(Queue { name, url: url.into_inner(), region, overflow_bucket }));
+                }
                 None => self.fault(&url, &key("region"), format!("it is not in the URL {text:?}, so it must be given")),
             }
         }
         queues
     }
 
-    fn primaries(&mut self, given: Named<file::Primary>, keys: &Keys) -> Vec<Primary> {
+    fn bucket(&mut self, key: &str, given: Key<String>) -> Option<String> {
+        let given = given.filter(|given| !given.get_ref().is_empty())?;
+        if !is_bucket(given.get_ref()) {
+            let form = "3 to 63 lower-case letters, digits, hyphens and dots";
+            self.fault(&given, key, format!("{:?} is not the name of an S3 bucket: {form}", given.get_ref()));
+        }
+        Some(given.into_inner())
+    }
+
+    fn primaries(&mut self, given: Named<file::Primary>, keys: &Keys) -> Vec<Arc<Primary>> {
         if given.is_empty() {
             self.fault_at(0, "primary", "there is none: give at least one, as [primary.main] with its address");
         }
@@ -214,10 +232,21 @@ impl Check {
         for (name, primary) in given {
             let path = |leaf: &str| format!("primary.{name}.{leaf}");
             let at = primary.span().start;
-            let file::Primary { address, key, notify_from, tls, tls_name, tls_ca_file, ixfr } = primary.into_inner();
+            let file::Primary {
+                address,
+                key,
+                notify_from,
+                tls,
+                tls_name,
+                tls_ca_file,
+                tls_cert_file,
+                tls_key_file,
+                ixfr,
+            } = primary.into_inner();
             let key = key.filter(|key| !key.get_ref().is_empty());
             let key = key.and_then(|key| self.key(&path("key"), &key, keys));
-            let tls = Given { tls, name: tls_name, ca_file: tls_ca_file };
+            let (cert_file, key_file) = (tls_cert_file, tls_key_file);
+            let tls = Given { tls, name: tls_name, ca_file: tls_ca_file, cert_file, key_file };
             let nets: Vec<_> = notify_from.iter().filter_map(|text| self.net(&path("notify_from"), text)).collect();
             let Some(address) = address else {
                 self.fault_at(at, &path("address"), "it is missing");
@@ -228,116 +257,15 @@ impl Check {
                 let tls = self.tls(path, &tls, address, &mut system);
                 let mut sources = vec![IpNet::from(address.ip().to_canonical())];
                 sources.extend(nets);
+                let source = Arc::new(Source { nets: sources, key: key.clone() });
                 let ixfr = ixfr.is_none_or(Spanned::into_inner);
-                primaries.push(Primary { name, server: Server { address, key, tls }, sources, ixfr });
+                primaries.push(Arc::new(Primary { name, server: Server { address, key, tls }, source, ixfr }));
             }
         }
         primaries
     }
 
-    fn zones(&mut self, given: &[Spanned<file::Zone>], known: &Known) -> Vec<Zone> {
-        let mut zones: Vec<Zone> = Vec::new();
-        let mut seen = HashSet::new();
-        for zone in given {
-            let at = zone.span().start;
-            let zone = zone.get_ref();
-            let Some(name) = self.name("zone.name", zone.name.as_ref(), at) else { continue };
-            if !seen.insert(name.clone()) {
-                self.fault_at(at, "zone.name", format!("zone {name} is there twice"));
-                continue;
-            }
-            let hosted_zone_id = self.hosted_zone_id(zone.hosted_zone_id.as_ref());
-            // A hosted zone has one name: two zones would undo one another's records in it.
-            if let (Some(id), Some(given)) = (&hosted_zone_id, &zone.hosted_zone_id)
-                && let Some(same) = zones.iter().find(|zone| zone.hosted_zone_id.as_ref() == Some(id))
-            {
-                self.fault(given, "zone.hosted_zone_id", format!("{id:?} is that of zone {} already", same.name));
-            }
-            zones.push(Zone {
-                primaries: self.references("zone.primaries", zone.primaries.as_ref(), at, "primary", &known.primaries),
-                queues: self.references("zone.queues", zone.queues.as_ref(), at, "queue", &known.queues),
-                hosted_zone_id,
-                strip_dnssec: zone.strip_dnssec.as_ref().is_some_and(|strip| *strip.get_ref()),
-                confirm: self.confirm(zone),
-                name,
-            });
-        }
-        zones
-    }
-
-    fn confirm(&mut self, zone: &file::Zone) -> Confirm {
-        let given = zone.confirm_servers.iter().flat_map(Spanned::get_ref);
-        let servers: Vec<_> = given.filter_map(|text| self.host("zone.confirm_servers", text, DNS)).collect();
-        match &zone.confirm {
-            Some(confirm) if !confirm.get_ref() => Confirm::Off,
-            _ if servers.is_empty() => Confirm::Found,
-            _ => Confirm::Servers(servers.into()),
-        }
-    }
-
-    fn catalog(&mut self, catalog: &Spanned<file::Catalog>, known: &Known) {
-        let at = catalog.span().start;
-        let catalog = catalog.get_ref();
-        self.name("catalog.zone", catalog.zone.as_ref(), at);
-        self.references("catalog.primaries", catalog.primaries.as_ref(), at, "primary", &known.primaries);
-        self.references("catalog.queues", catalog.queues.as_ref(), at, "queue", &known.queues);
-        self.fault_at(at, "catalog", "catalog zones are not supported yet; name each zone as [[zone]]");
-    }
-
-    fn discover(&mut self, discover: &Spanned<file::Discover>, known: &Known) {
-        let at = discover.span().start;
-        let discover = discover.get_ref();
-        self.absent_switch("discover.route53", discover.route53.as_ref());
-        for (key, given, kind, names) in [
-            ("discover.primaries", &discover.primaries, "primary", &known.primaries),
-            ("discover.queues", &discover.queues, "queue", &known.queues),
-        ] {
-            if given.is_some() {
-                self.references(key, given.as_ref(), at, kind, names);
-            }
-        }
-        let hour = 60 * 60 * SECOND;
-        self.duration("discover.every", discover.every.clone(), hour, 60 * SECOND..=366 * DAY);
-        for (key, patterns) in [("discover.include", &discover.include), ("discover.exclude", &discover.exclude)] {
-            for pattern in patterns.iter().flatten().filter(|pattern| pattern.get_ref().is_empty()) {
-                self.fault(pattern, key, "a pattern is empty");
-            }
-        }
-    }
-
-    /// Names of primaries or queues. Where none are given, there must be one to choose from.
-    fn references(
-        &mut self,
-        key: &str,
-        given: Option<&Spanned<Vec<Spanned<String>>>>,
-        at: usize,
-        kind: &str,
-        known: &[String],
-    ) -> Vec<usize> {
-        let Some(given) = given else {
-            // None at all was told already.
-            if known.len() > 1 {
-                self.fault_at(at, key, format!("it is missing, and there is more than one: {}", known.join(", ")));
-            }
-            return known.iter().enumerate().map(|(index, _)| index).take(1).collect();
-        };
-        if given.get_ref().is_empty() {
-            self.fault(given, key, "it is empty");
-        }
-        let mut chosen = Vec::new();
-        for name in given.get_ref() {
-            match known.iter().position(|known| known == name.get_ref()) {
-                None => self.unknown(name, key, kind, known.iter()),
-                Some(index) if chosen.contains(&index) => {
-                    self.fault(name, key, format!("{:?} is there twice", name.get_ref()));
-                }
-                Some(index) => chosen.push(index),
-            }
-        }
-        chosen
-    }
-
-    fn name(&mut self, key: &str, given: Option<&Spanned<String>>, at: usize) -> Option<Name> {
+    pub(super) fn name(&mut self, key: &str, given: Option<&Spanned<String>>, at: usize) -> Option<Name> {
         let Some(given) = given else {
             self.fault_at(at, key, "it is missing");
             return None;
@@ -357,21 +285,6 @@ impl Check {
             .ok()
     }
 
-    fn hosted_zone_id(&mut self, given: Option<&Spanned<String>>) -> Option<String> {
-        let given = given.filter(|given| !given.get_ref().is_empty())?;
-        // The API gives it with and without the prefix.
-        let id = given.get_ref().trim_start_matches("/hostedzone/");
-        // Amazon Route 53 API Reference: ResourceId has at most 32 characters.
-        if id.len() > 32
-            || id.is_empty()
-            || !id.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
-        {
-            let what = format!("{:?} is not the id of a hosted zone, as in Z0123456789ABCDEFGHIJ", given.get_ref());
-            self.fault(given, "zone.hosted_zone_id", what);
-        }
-        Some(id.to_owned())
-    }
-
     fn address(&mut self, key: &str, given: &Spanned<String>) -> Option<SocketAddr> {
         let text = given.get_ref();
         let address = text.parse().ok();
@@ -383,7 +296,7 @@ impl Check {
     }
 
     /// An address that something can be asked at, at `port` where it names none.
-    fn host(&mut self, key: &str, given: &Spanned<String>, port: u16) -> Option<SocketAddr> {
+    pub(super) fn host(&mut self, key: &str, given: &Spanned<String>, port: u16) -> Option<SocketAddr> {
         let alone = given.get_ref().trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
         let address = alone.map(|ip| SocketAddr::new(ip, port)).or_else(|| self.address(key, given))?;
         let ip = address.ip().to_canonical();
@@ -413,7 +326,7 @@ impl Check {
         usize::try_from(*given.get_ref()).unwrap_or(usize::MAX)
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         key: &str,
         given: Key<String>,
@@ -443,15 +356,8 @@ impl Check {
         }
     }
 
-    /// A text that asks for a feature which is not there yet, unless it is empty.
-    fn absent_feature(&mut self, key: &str, given: Option<&Spanned<String>>, instead: &str) {
-        if let Some(given) = given.filter(|given| !given.get_ref().is_empty()) {
-            self.fault(given, key, format!("not supported yet; {instead}"));
-        }
-    }
-
     /// A switch that asks for a feature which is not there yet, unless it is off.
-    fn absent_switch(&mut self, key: &str, given: Option<&Spanned<bool>>) {
+    pub(super) fn absent_switch(&mut self, key: &str, given: Option<&Spanned<bool>>) {
         if let Some(given) = given.filter(|given| *given.get_ref()) {
             self.fault(given, key, "not supported yet; leave it out or set it to false");
         }
@@ -476,12 +382,6 @@ impl Check {
     pub(super) fn fault_at(&mut self, at: usize, key: &str, what: impl Display) {
         self.faults.push(Fault { at, key: key.to_owned(), what: what.to_string() });
     }
-}
-
-/// The names that may be referred to, in the order of the lists.
-struct Known {
-    primaries: Vec<String>,
-    queues: Vec<String>,
 }
 
 /// Sources are compared as IPv4 where they are IPv4 in IPv6 (`::ffff:0:0/96`), so that is how a network of them is kept.

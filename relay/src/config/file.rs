@@ -83,6 +83,8 @@ pub(super) struct Primary {
     pub(super) tls: Key<bool>,
     pub(super) tls_name: Key<String>,
     pub(super) tls_ca_file: Key<String>,
+    pub(super) tls_cert_file: Key<String>,
+    pub(super) tls_key_file: Key<String>,
     pub(super) ixfr: Key<bool>,
 }
 

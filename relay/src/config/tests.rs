@@ -33,17 +33,17 @@ fn the_least_that_must_be_said() {
     let config = parse(MINIMAL).unwrap();
     assert_eq!(
         config.zones,
-        [Zone {
+        [Arc::new(Zone {
             name: "example.com".parse().unwrap(),
-            primaries: vec![0],
-            queues: vec![0],
+            primaries: config.primaries.clone().into(),
+            queues: config.queues.clone().into(),
             hosted_zone_id: None,
             strip_dnssec: false,
             confirm: Confirm::Found
-        }]
+        })]
     );
     assert_eq!(config.queues[0].region, "eu-west-1");
-    assert_eq!(config.primaries[0].sources, ["192.0.2.1/32".parse().unwrap()]);
+    assert_eq!(config.primaries[0].source.nets, ["192.0.2.1/32".parse().unwrap()]);
     assert_eq!(config.http, Some("127.0.0.1:9153".parse().unwrap()));
     assert_eq!(config.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
 }
@@ -65,9 +65,7 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    for key in ["timers.audit", "catalog"] {
-        assert!(told.lines().any(|line| line.contains(key) && line.contains("not supported yet")), "{key}\n{told}");
-    }
+    assert!(told.lines().any(|line| line.contains("catalog") && line.contains("not supported yet")), "{told}");
     // Nothing but that, and the file with a secret that is nowhere.
     assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("failed to read")), "{told}");
 }
@@ -75,12 +73,9 @@ fn what_the_example_marks_is_known_and_refused() {
 #[test]
 fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
     let zone = "name = \"Example.COM\"";
-    let queue = "[queue.main]";
     for (place, on, off) in [
         (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
         (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
-        (zone, "[timers]\naudit = \"1d\"", "[timers]\naudit = \"0s\""),
-        (queue, "overflow_bucket = \"bucket\"", "overflow_bucket = \"\""),
     ] {
         let with = |setting: &str| MINIMAL.replace(place, &format!("{place}\n{setting}"));
         assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
@@ -92,7 +87,7 @@ fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
 fn what_is_live_is_asked_of_these_name_servers() {
     let zone = |more: &str| MINIMAL.replace("[[zone]]", &format!("[[zone]]\n{more}"));
     let servers = "confirm_servers = [\"192.0.2.7:53\", \"[2001:db8::7]:53\"]";
-    let confirm = |text: &str| parse(&zone(text)).unwrap().zones.remove(0).confirm;
+    let confirm = |text: &str| parse(&zone(text)).unwrap().zones[0].confirm.clone();
     let both = Confirm::Servers(["192.0.2.7:53".parse().unwrap(), "[2001:db8::7]:53".parse().unwrap()].into());
     assert_eq!(confirm(servers), both);
     assert_eq!(confirm(&format!("{servers}\nconfirm = true")), both);
@@ -150,6 +145,7 @@ fn times_have_units_and_bounds() {
         ("[timers]\nrefresh_min = \"0s\"", "timers.refresh_min: \"0s\" is not within 1s and"),
         ("[timers]\nrefresh_max = \"59s\"", "timers.refresh_max: 59s is less than timers.refresh_min, 1m"),
         ("[timers]\nretry_min = \"2h\"", "timers.retry_max: 1h is less than timers.retry_min, 2h"),
+        ("[timers]\naudit = \"9ms\"", "timers.audit: it is shorter than 1s, and not \"0s\""),
         ("[limits]\ntransfer_idle = \"20m\"", "limits.transfer_total: 10m is less than limits.transfer_idle, 20m"),
         ("[limits]\nrecords_per_zone = 0", "limits.records_per_zone: 0 is not within 1 and"),
     ] {
@@ -157,6 +153,14 @@ fn times_have_units_and_bounds() {
         assert!(problems[0].contains(told), "{problems:?}");
         assert!(problems[0].starts_with("relay.toml:7: "), "{problems:?}");
     }
+}
+
+#[test]
+fn audits_are_daily_unless_they_are_turned_off() {
+    let audit = |given: &str| parse(&MINIMAL.replace("[[zone]]", &format!("{given}\n[[zone]]"))).unwrap().timers.audit;
+    assert_eq!(audit(""), Some(Duration::from_hours(24)));
+    assert_eq!(audit("[timers]\naudit = \"12h\""), Some(Duration::from_hours(12)));
+    assert_eq!(audit("[timers]\naudit = \"0s\""), None);
 }
 
 #[test]
@@ -180,14 +184,32 @@ fn queues_are_fifo_and_have_a_region() {
 }
 
 #[test]
+fn an_overflow_bucket_is_one_that_s3_may_have() {
+    let bucket = |name: &str| MINIMAL.replace("[queue.main]", &format!("[queue.main]\noverflow_bucket = \"{name}\""));
+    let given = |name: &str| parse(&bucket(name)).unwrap().queues.remove(0).overflow_bucket.clone();
+    assert_eq!(given(""), None);
+    for name in ["abc", "zones.example-1", &"a".repeat(63)] {
+        assert_eq!(given(name).as_deref(), Some(name));
+    }
+    for name in ["ab", "Bucket", "a_b", "-ab", "ab.", "a..b", "a/b", "arn:aws:s3:::bucket", "bücher", &"a".repeat(64)]
+    {
+        let told = problems(&bucket(name));
+        assert!(told.len() == 1 && told[0].starts_with("relay.toml:3: queue.main.overflow_bucket: "), "{told:?}");
+    }
+    let overflows = |text: &str| parse(text).unwrap().zones[0].overflows();
+    assert!(overflows(&bucket("abc")) && !overflows(MINIMAL));
+}
+
+#[test]
 fn with_several_to_choose_from_a_zone_says_which() {
     let second = "[primary.second]\naddress = \"[2001:db8::1]:53\"\nnotify_from = [\"192.0.2.0/28\", \"2001:db8::2\"]";
     let told = problems_with("[[zone]]", &format!("{second}\n[[zone]]"));
     assert!(told[0].contains("zone.primaries: it is missing, and there is more than one: main, second"), "{told:?}");
     let text = MINIMAL.replace("[[zone]]", &format!("{second}\n[[zone]]\nprimaries = [\"second\", \"main\"]"));
     let config = parse(&text).unwrap();
-    assert_eq!(config.zones[0].primaries, [1, 0]);
-    assert_eq!(config.primaries[1].sources.len(), 3);
+    let names: Vec<_> = config.zones[0].primaries.iter().map(|primary| primary.name.as_str()).collect();
+    assert_eq!(names, ["second", "main"]);
+    assert_eq!(config.primaries[1].source.nets.len(), 3);
 }
 
 #[test]
@@ -206,7 +228,7 @@ fn ipv4_in_ipv6_is_the_ipv4_source_that_it_means() {
     let given = "address = \"[::ffff:192.0.2.1]:53\"\nnotify_from = [\"::ffff:192.0.2.9\", \"::ffff:198.51.100.0/120\", \"2001:db8::/32\"]";
     let config = parse(&MINIMAL.replace("address = \"192.0.2.1:53\"", given)).unwrap();
     let expected = ["192.0.2.1/32", "192.0.2.9/32", "198.51.100.0/24", "2001:db8::/32"];
-    assert_eq!(config.primaries[0].sources, expected.map(|net| net.parse().unwrap()));
+    assert_eq!(config.primaries[0].source.nets, expected.map(|net| net.parse().unwrap()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is to be seen of the loop: what happens is noted, and shown to whoever asks.
 
+use secondary53_zone::message::Approval;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -9,6 +10,7 @@ use crate::config;
 use crate::confirm::Sent;
 use crate::http::{self, Ask};
 use crate::job::{Delivered, Ending, Looked};
+use crate::notify::ZoneKey;
 use crate::view::{Counts, Time, View};
 
 impl Daemon {
@@ -24,54 +26,69 @@ impl Daemon {
 
     /// A copy of what is to be seen, for whoever asked. Nobody waits for it any more if they are gone.
     pub(super) fn answer(&self, Ask { zones, answer }: Ask) {
+        drop(answer.send(self.view(zones)));
+    }
+
+    /// What is to be seen, with the zones or without.
+    pub(super) fn view(&self, zones: bool) -> View {
         let (moment, now) = (self.clock.moment(), self.clock.time());
-        let show = |(zone, tracked): (&config::Zone, &Tracked)| {
+        let show = |tracked: &Tracked| {
             let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
             let next = wait.map(|wait| now.after(wait));
-            tracked.seen.show(zone.name.clone(), tracked.refresh.is_expired(), next, now)
+            tracked.seen.show(tracked.zone.name.clone(), tracked.refresh.is_expired(), next, now)
         };
-        let zones = self.config.zones.iter().zip(&self.zones).filter(|_| zones).map(show).collect();
-        let view = View {
+        let zones = self.zones.iter().filter(|_| zones).map(show).collect();
+        View {
             relay: self.config.relay_id.clone().unwrap_or_default(),
             started_at: self.started_at,
             now,
-            counts: Counts { notifies_refused: self.refusals.total(), ..self.counts.clone() },
-            queues: self.queues.clone(),
+            counts: Counts {
+                notifies_refused: self.refusals.total(),
+                primaries_lost: self.lines.lost(),
+                ..self.counts.clone()
+            },
+            queues: self.queues.iter().map(|(_, seen)| seen.clone()).collect(),
             zones,
-        };
-        drop(answer.send(view));
+        }
     }
 
-    pub(super) fn count_delivered(&mut self, zone: usize, delivered: &Delivered) {
+    pub(super) fn count_delivered(&mut self, key: ZoneKey, delivered: &Delivered) {
         let now = self.clock.time();
-        let (message, seen) = (&delivered.outgoing.message, &mut self.zones[zone].seen);
-        if let Some(queue) = self.queues.get_mut(delivered.queue) {
+        let message = &delivered.outgoing.message;
+        let mut seen_queues = self.queues.iter_mut();
+        if let Some((_, queue)) = seen_queues.find(|(queue, _)| queue.url == delivered.queue.url) {
             match &delivered.result {
                 Ok(()) => queue.accepted(message.octets(), now),
-                Err(error) => {
-                    seen.not_sent(format!("queue {}: {error}", queue.name));
-                    queue.failed(error.to_string(), now);
-                }
+                Err(error) => queue.failed(error.to_string(), now),
             }
         }
+        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
+        let Some(tracked) = self.zones.get_mut(key) else { return };
+        if !tracked.is_of_now(&delivered.outgoing) {
+            return;
+        }
+        if let Err(error) = &delivered.result {
+            tracked.seen.not_sent(format!("queue {}: {error}", delivered.queue.name));
+        }
         if delivered.by_all() {
-            let confirms = self.config.zones[zone].confirm != config::Confirm::Off;
-            seen.sent(message.serial, now, confirms);
+            let confirms = tracked.zone.confirm != config::Confirm::Off;
+            tracked.seen.sent(message.serial, now, confirms);
             if confirms {
                 let (serial, notified_ms) = (message.serial, message.meta.notified_at_ms);
-                self.zones[zone].confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms });
+                let rollback = message.meta.approved.contains(&Approval::Rollback);
+                tracked.confirm.sent(Sent { serial, at: self.clock.moment(), notified_ms, rollback });
             }
             let notified_at = message.meta.notified_at_ms.map(Time);
             self.counts.accepted_seconds.extend(notified_at.map(|notified_at| now.since(notified_at)));
         }
-        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
     }
 
-    pub(super) fn count_looked(&mut self, zone: usize, begun: Begun, looked: &Looked) {
+    pub(super) fn count_looked(&mut self, key: ZoneKey, begun: Begun, looked: &Looked) {
         for (primary, _) in &looked.tried {
             self.counts.primary_failed(*primary);
         }
-        let (seen, now) = (&mut self.zones[zone].seen, self.clock.time());
+        let Some(tracked) = self.zones.get_mut(key) else { return };
+        let (seen, now) = (&mut tracked.seen, self.clock.time());
         match &looked.ending {
             Ending::Fetched(fetched) => {
                 let transferred = &fetched.transferred;

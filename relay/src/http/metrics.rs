@@ -75,6 +75,12 @@ fn totals(text: &mut Text, view: &View) {
     for (primary, count) in &counts.primary_failures {
         text.sample(name, &[("primary", &primary.to_string())], count);
     }
+    let name = "secondary53_relay_primary_reachable";
+    text.family(name, "gauge", "Whether a primary could be reached when it was last asked; if not, others are asked.");
+    for (primary, _) in &counts.primary_failures {
+        let reachable = !counts.primaries_lost.contains(primary);
+        text.sample(name, &[("primary", &primary.to_string())], u8::from(reachable));
+    }
     let help = "From NOTIFY until all queues have accepted the change.";
     text.histogram("secondary53_relay_accepted_seconds", help, &counts.accepted_seconds);
     let help = "From NOTIFY until the change is live at the hosted zone's name servers.";
@@ -240,7 +246,9 @@ mod tests {
     use crate::view::{Counts, Queue, Seen};
 
     fn view() -> View {
-        let mut counts = Counts::new(["192.0.2.1:53".parse().unwrap()].into_iter());
+        let mut counts =
+            Counts::new(["192.0.2.1:53", "192.0.2.2:53"].into_iter().map(|primary| primary.parse().unwrap()));
+        counts.primaries_lost.insert("192.0.2.2:53".parse().unwrap());
         counts.notifies_merged = 3;
         counts.primary_failed("192.0.2.1:53".parse().unwrap());
         counts.live_seconds.count(Duration::from_millis(2_250));
@@ -267,6 +275,8 @@ mod tests {
             "secondary53_relay_healthy 1",
             "secondary53_relay_notifies_total{outcome=\"merged\"} 3",
             "secondary53_relay_primary_failures_total{primary=\"192.0.2.1:53\"} 1",
+            "secondary53_relay_primary_reachable{primary=\"192.0.2.1:53\"} 1",
+            "secondary53_relay_primary_reachable{primary=\"192.0.2.2:53\"} 0",
             "secondary53_relay_live_seconds_bucket{le=\"1\"} 0",
             "secondary53_relay_live_seconds_bucket{le=\"2.5\"} 1",
             "secondary53_relay_live_seconds_bucket{le=\"+Inf\"} 1",

@@ -6,11 +6,15 @@ const PRIMARY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const NOW: u64 = 1_800_000_000;
 const QUESTION: &[u8] = b"\x07Example\x03com\x00\x00\x06\x00\x01";
 
+fn zone_key(number: u64) -> ZoneKey {
+    slotmap::KeyData::from_ffi(number).into()
+}
+
 fn sources() -> Sources {
     let mut sources = Sources::default();
-    let source = |net: &str| vec![Arc::new(Source { nets: vec![net.parse().unwrap()], key: None })];
-    sources.insert("example.com".parse().unwrap(), 7, source("192.0.2.1/32"));
-    sources.insert("example.net".parse().unwrap(), 8, source("198.51.100.0/24"));
+    let source = |net: &str| [Arc::new(Source { nets: vec![net.parse().unwrap()], key: None })];
+    sources.insert("example.com".parse().unwrap(), zone_key(7), &source("192.0.2.1/32"));
+    sources.insert("example.net".parse().unwrap(), zone_key(8), &source("198.51.100.0/24"));
     sources
 }
 
@@ -46,7 +50,7 @@ fn with_hint(serial: u32) -> Vec<u8> {
 fn a_primary_is_heard_and_answered_as_rfc_1996_says() {
     let heard = from_primary(0x2400, [1, 1, 0, 0], &with_hint(2_026_112_301));
     let authorised = heard.outcome.unwrap();
-    assert_eq!((authorised.zone(), authorised.serial()), (7, Some(Serial(2_026_112_301))));
+    assert_eq!((authorised.zone(), authorised.serial()), (zone_key(7), Some(Serial(2_026_112_301))));
     // The question comes back octet for octet, in the case that it came in.
     assert_eq!(heard.reply.unwrap(), message(0xa400, [1, 0, 0, 0], QUESTION));
 
@@ -155,7 +159,7 @@ mod signed {
         .enumerate()
         {
             let nets = vec![address.parse().unwrap(), "192.0.2.3/32".parse().unwrap()];
-            sources.insert(zone.parse().unwrap(), index, vec![Arc::new(Source { nets, key })]);
+            sources.insert(zone.parse().unwrap(), zone_key(index as u64), &[Arc::new(Source { nets, key })]);
         }
         sources
     }
@@ -191,11 +195,11 @@ mod signed {
     #[test]
     fn the_key_of_the_primary_is_heard_and_the_answer_is_signed() {
         let told = notify(COM, &key("a.key", 1), PRIMARY, NOW);
-        assert_eq!((told.outcome.unwrap().zone(), told.rcode, told.verified), (0, 0, Ok(())));
+        assert_eq!((told.outcome.unwrap().zone(), told.rcode, told.verified), (zone_key(0), 0, Ok(())));
         let told = notify(ORG, &key("b.key", 2), BOTH, NOW);
-        assert_eq!((told.outcome.unwrap().zone(), told.rcode, told.verified), (2, 0, Ok(())));
+        assert_eq!((told.outcome.unwrap().zone(), told.rcode, told.verified), (zone_key(2), 0, Ok(())));
         let heard = hear(&plain(NET), OTHER, &sources(), NOW);
-        assert_eq!(heard.outcome.unwrap().zone(), 1);
+        assert_eq!(heard.outcome.unwrap().zone(), zone_key(1));
     }
 
     #[test]
@@ -262,4 +266,24 @@ mod signed {
         let heard = hear(&message, "203.0.113.9".parse().unwrap(), &sources(), NOW);
         assert_eq!((heard.outcome, heard.reply.unwrap().len()), (Err(Unheard::Stranger), HEADER));
     }
+}
+
+#[test]
+fn zones_come_and_go() {
+    let net = |text: &str| [Arc::new(Source { nets: vec![text.parse().unwrap()], key: None })];
+    let name = |text: &str| -> Name { text.parse().unwrap() };
+    let [a, b]: [IpAddr; 2] = ["192.0.2.1", "198.51.100.1"].map(|address| address.parse().unwrap());
+    let mut sources = Sources::default();
+    for (zone, number) in [("example.com", 1), ("example.net", 2)] {
+        sources.insert(name(zone), zone_key(number), &net("192.0.2.1/32"));
+    }
+    assert_eq!((sources.find(&name("example.net")), sources.lists.len()), (Some(zone_key(2)), 1));
+    // The same name again is the same zone with other primaries.
+    sources.insert(name("example.net"), zone_key(3), &net("198.51.100.0/24"));
+    assert_eq!((sources.find(&name("example.net")), sources.know(a), sources.know(b)), (Some(zone_key(3)), true, true));
+    sources.remove(&name("example.com"));
+    sources.remove(&name("example.com"));
+    assert_eq!((sources.find(&name("example.com")), sources.know(a), sources.know(b)), (None, false, true));
+    sources.remove(&name("example.net"));
+    assert!(!sources.know(b) && sources.lists.is_empty());
 }

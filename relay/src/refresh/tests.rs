@@ -2,8 +2,13 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BOUNDS: Bounds =
-    Bounds { refresh_min: secs(60), refresh_max: secs(86_400), retry_min: secs(30), retry_max: secs(3_600) };
+const BOUNDS: Bounds = Bounds {
+    refresh_min: secs(60),
+    refresh_max: secs(86_400),
+    retry_min: secs(30),
+    retry_max: secs(3_600),
+    audit: None,
+};
 
 const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -16,7 +21,7 @@ fn soa(serial: u32, refresh: u32, retry: u32, expire: u32) -> Soa {
 
 /// A zone whose first transfer ended at 0.
 fn fresh(soa: &Soa) -> Refresh {
-    let mut zone = Refresh::new(BOUNDS, None, secs(0));
+    let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
     assert_eq!(zone.woken(secs(0)), Woken::Look(Cause::Timer));
     zone.transferred(secs(0), soa, 0).unwrap();
     zone
@@ -66,7 +71,7 @@ fn a_failed_look_is_retried_until_the_zone_expires_and_after() {
 
 #[test]
 fn without_a_soa_the_retries_grow_to_the_longest() {
-    let mut zone = Refresh::new(BOUNDS, None, secs(0));
+    let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
     let mut now = secs(0);
     let mut waits = Vec::new();
     for _ in 0..10 {
@@ -188,7 +193,7 @@ fn the_soa_is_kept_within_bounds() {
 
 #[test]
 fn chance_takes_up_to_a_tenth_off() {
-    let mut zone = Refresh::new(BOUNDS, Some(&soa(1, 3600, 600, 604_800)), secs(0));
+    let mut zone = Refresh::new(BOUNDS, Some(&soa(1, 3600, 600, 604_800)), secs(0), secs(0), 0);
     zone.woken(secs(0));
     zone.answered(secs(0), Serial(1), u32::MAX).unwrap();
     assert_eq!(zone.next(), Some(secs(3240)));
@@ -196,7 +201,7 @@ fn chance_takes_up_to_a_tenth_off() {
 
 #[test]
 fn a_stored_zone_is_looked_at_at_once_and_not_fetched_again() {
-    let mut zone = Refresh::new(BOUNDS, Some(&soa(7, 3600, 600, 604_800)), secs(100));
+    let mut zone = Refresh::new(BOUNDS, Some(&soa(7, 3600, 600, 604_800)), secs(100), secs(100), 0);
     assert_eq!(zone.serial(), Some(Serial(7)));
     assert_eq!(zone.woken(secs(100)), Woken::Look(Cause::Timer));
     assert_eq!(Standing::of(zone.serial(), Serial(7)), Standing::Same);
@@ -235,7 +240,7 @@ proptest! {
         chance in any::<u32>(),
     ) {
         let [refresh, retry, expire] = timers;
-        let mut zone = Refresh::new(BOUNDS, None, secs(0));
+        let mut zone = Refresh::new(BOUNDS, None, secs(0), secs(0), 0);
         let mut now = secs(0);
         for step in steps {
             let before = zone.serial();
@@ -268,4 +273,72 @@ proptest! {
             }
         }
     }
+}
+
+mod rules;
+mod simulation;
+
+#[test]
+fn other_bounds_count_at_once_and_put_nothing_off() {
+    let mut zone = fresh(&soa(1, 3600, 600, 604_800));
+    zone.set_bounds(Bounds { refresh_max: secs(900), ..BOUNDS }, secs(60), 0);
+    assert_eq!(zone.next(), Some(secs(960)));
+    zone.set_bounds(Bounds { refresh_min: secs(7200), audit: Some(secs(500)), ..BOUNDS }, secs(100), 0);
+    // The audit comes before it.
+    assert!(zone.next().unwrap() <= secs(600));
+    zone.set_bounds(Bounds { refresh_min: secs(7200), ..BOUNDS }, secs(200), 0);
+    assert_eq!(zone.next(), Some(secs(960)));
+    assert_eq!(zone.woken(secs(960)), Woken::Look(Cause::Timer));
+    zone.answered(secs(960), Serial(1), 0).unwrap();
+    assert_eq!(zone.next(), Some(secs(960 + 7200)));
+    zone.woken(secs(960 + 7200));
+    zone.failed(secs(10_000), 0);
+    assert_eq!(zone.next(), Some(secs(10_600)));
+    zone.set_bounds(Bounds { retry_max: secs(30), ..BOUNDS }, secs(10_000), 0);
+    assert_eq!(zone.next(), Some(secs(10_030)));
+}
+
+#[test]
+fn after_a_change_of_primaries_it_is_looked_at_again_at_once() {
+    let mut zone = fresh(&soa(5, 3600, 600, 604_800));
+    zone.again(secs(10));
+    assert_eq!(zone.woken(secs(10)), Woken::Look(Cause::Timer));
+    // A NOTIFY meanwhile is what the next look is for.
+    assert_eq!(zone.notified(secs(11), None), Notified::Merged);
+    zone.again(secs(12));
+    assert_eq!(zone.woken(secs(12)), Woken::Look(Cause::Notify));
+    // Of what is held nothing is forgotten: serials still move forward only.
+    assert_eq!(zone.answered(secs(13), Serial(4), 0), Err(Backwards { ours: Serial(5), theirs: Serial(4) }));
+    zone.again(secs(13));
+    assert_eq!(zone.next(), Some(secs(13)));
+    // What an operator allowed is still allowed.
+    assert_eq!(zone.resend(secs(13), true), Some(Cause::Resend { rollback: true }));
+    zone.again(secs(14));
+    assert_eq!(zone.woken(secs(14)), Woken::Look(Cause::Resend { rollback: true }));
+}
+
+#[test]
+fn a_zone_that_is_wanted_comes_whatever_its_serial() {
+    let mut zone = fresh(&soa(5, 3600, 600, 604_800));
+    zone.want(secs(10));
+    assert_eq!(zone.woken(secs(10)), Woken::Look(Cause::Resend { rollback: false }));
+    zone.want(secs(11));
+    zone.transferred(secs(12), &soa(5, 3600, 600, 604_800), 0).unwrap();
+    assert_eq!(zone.woken(secs(12)), Woken::Look(Cause::Resend { rollback: false }));
+}
+
+#[test]
+fn a_zone_that_starts_over_takes_any_serial() {
+    let mut zone = fresh(&soa(5, 3600, 600, 604_800));
+    zone.start_over(secs(10), 0);
+    assert_eq!((zone.serial(), zone.woken(secs(10))), (None, Woken::Look(Cause::Timer)));
+    zone.transferred(secs(11), &soa(4, 3600, 600, 604_800), 0).unwrap();
+    // During a look: what it brings is of before, and another follows.
+    assert_eq!(zone.notified(secs(20), None), Notified::Look(Cause::Notify));
+    zone.start_over(secs(21), 0);
+    assert_eq!((zone.serial(), zone.next()), (None, None));
+    zone.again(secs(22));
+    assert_eq!(zone.woken(secs(22)), Woken::Look(Cause::Notify));
+    zone.transferred(secs(23), &soa(3, 3600, 600, 604_800), 0).unwrap();
+    assert_eq!(zone.serial(), Some(Serial(3)));
 }

@@ -90,11 +90,12 @@ fn config_text(
     };
     let (tls, listen, over) = match &security.tls {
         None => Default::default(),
-        Some(ServerTls { address, certificate, key, protocol }) => (
+        Some(ServerTls { address, certificate, key, protocol, clients }) => (
             format!(
-                "tls xot {{ cert-file \"{}\"; key-file \"{}\"; protocols {{ {protocol}; }}; }};\n",
+                "tls xot {{ cert-file \"{}\"; key-file \"{}\"; protocols {{ {protocol}; }};{} }};\n",
                 certificate.display(),
-                key.display()
+                key.display(),
+                clients.as_ref().map(|clients| format!(" ca-file \"{}\";", clients.display())).unwrap_or_default()
             ),
             format!("    listen-on port {} tls xot {{ {}; }};\n", address.port(), address.ip()),
             format!(" port {} transport tls", address.port()),

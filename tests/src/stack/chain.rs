@@ -56,6 +56,9 @@ pub struct Chain {
     layout: Layout,
 }
 
+/// For snapshots beyond one message.
+pub const BUCKET: &str = "secondary53-overflow";
+
 /// A failed message comes again this soon: half a minute of AWS's default is only waiting.
 const VISIBILITY: Duration = Duration::from_secs(2);
 
@@ -67,14 +70,30 @@ impl Chain {
     pub async fn start(layout: Layout, route53: strict::Server) -> Result<Self, StackError> {
         let (bootstrap, _) = (programs::built("bootstrap")?, programs::built("secondary53-relay")?);
         let ministack = Ministack::start(&layout.dir, layout.ministack).await?;
+        ministack.bucket(BUCKET).await?;
         let queues = ministack.queue_pair("secondary53", VISIBILITY).await?;
         let environment = BTreeMap::from([
             ("AWS_ENDPOINT_URL_ROUTE_53", route53.endpoint()),
             ("AWS_ENDPOINT_URL_SQS", ministack.endpoint.clone()),
+            ("AWS_ENDPOINT_URL_S3", ministack.endpoint.clone()),
+            ("OVERFLOW_BUCKET", BUCKET.to_owned()),
             ("DLQ_URL", queues.dead_letter.clone()),
             ("RUST_LOG", "info".to_owned()),
         ]);
         ministack.worker("secondary53-worker", &bootstrap, &environment, &queues).await?;
+        Self::before(layout, ministack, queues, route53).await
+    }
+
+    /// Starts the relay in front of a worker that is there.
+    ///
+    /// # Errors
+    /// As [`relay::start`].
+    pub async fn before(
+        layout: Layout,
+        ministack: Ministack,
+        queues: QueuePair,
+        route53: strict::Server,
+    ) -> Result<Self, StackError> {
         let relay = relay::start(&layout, &ministack, &queues).await?;
         Ok(Self { relay, ministack, queues, route53, layout })
     }

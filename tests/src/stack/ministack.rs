@@ -1,4 +1,4 @@
-//! SQS and Lambda by ministack (PyPI): FIFO queues with redrive, and our `bootstrap` as a
+//! SQS, S3 and Lambda by ministack (PyPI): FIFO queues with redrive, buckets, and our `bootstrap` as a
 //! process under a Lambda runtime API, behind an event source mapping with partial batch responses.
 //!
 //! Where it differs from AWS: one batch at a time per mapping, whatever the groups; an `itemIdentifier` that the batch
@@ -99,16 +99,25 @@ impl Ministack {
     /// # Errors
     /// [`StackError::Missing`] without `.local/venv`; it ends, or does not answer.
     pub async fn start(dir: &Path, address: SocketAddr) -> Result<Self, StackError> {
+        Self::start_with(dir, address, &[]).await
+    }
+
+    /// The same, with variables that every function gets beside its own.
+    ///
+    /// # Errors
+    /// As [`Ministack::start`].
+    pub async fn start_with(dir: &Path, address: SocketAddr, environment: &[(&str, &str)]) -> Result<Self, StackError> {
         let mut command = Command::new(programs::in_venv("ministack")?);
         command
             .current_dir(dir)
             .env("BIND_HOST", address.ip().to_string())
             .env("GATEWAY_PORT", address.port().to_string())
-            .env("SERVICES", "sqs,lambda,sts,iam,logs")
+            .env("SERVICES", "sqs,s3,lambda,sts,iam,logs,cloudformation,monitoring")
             .env("MINISTACK_REGION", REGION)
             // It unpacks functions there, by port: two runs must not meet.
             .env("TMPDIR", dir)
-            .env("PYTHONUNBUFFERED", "1");
+            .env("PYTHONUNBUFFERED", "1")
+            .envs(environment.iter().copied());
         let process = Process::start("ministack", &command, dir)?;
         process.listens(address).await?;
 
@@ -142,6 +151,16 @@ impl Ministack {
         let main = self.queue(&format!("{name}.fifo"), &attributes).await?;
         let arn = self.queue_arn(&main).await?;
         Ok(QueuePair { main, dead_letter, arn })
+    }
+
+    /// Two queues that a template made.
+    ///
+    /// # Errors
+    /// One of them is not there.
+    pub async fn made_pair(&self, main: &str, dead_letter: &str) -> Result<QueuePair, StackError> {
+        let arn = self.queue_arn(main).await?;
+        self.queue_arn(dead_letter).await?;
+        Ok(QueuePair { main: main.to_owned(), dead_letter: dead_letter.to_owned(), arn })
     }
 
     /// Deploys `bootstrap` as the function `name` and maps `queues` to it.
@@ -180,6 +199,54 @@ impl Ministack {
         });
         self.lambda(Method::POST, "/2015-03-31/event-source-mappings", Some(&mapping)).await?;
         Ok(())
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// S3 refuses.
+    pub async fn bucket(&self, name: &str) -> Result<(), StackError> {
+        let body = format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        self.ask("s3", Method::PUT, &format!("/{name}"), "application/xml", body.into()).await.map(drop)
+    }
+
+    /// Puts an object as anybody with the permission could.
+    ///
+    /// # Errors
+    /// S3 refuses.
+    pub async fn put_object(&self, bucket: &str, key: &str, octets: &[u8]) -> Result<(), StackError> {
+        let path = format!("/{bucket}/{key}");
+        self.ask("s3", Method::PUT, &path, "application/octet-stream", octets.to_vec()).await.map(drop)
+    }
+
+    /// An object's octets.
+    ///
+    /// # Errors
+    /// S3 refuses: there is no such object.
+    pub async fn object(&self, bucket: &str, key: &str) -> Result<Vec<u8>, StackError> {
+        self.ask("s3", Method::GET, &format!("/{bucket}/{key}"), "", Vec::new()).await
+    }
+
+    /// The keys of a bucket's objects, of the first thousand.
+    ///
+    /// # Errors
+    /// S3 refuses.
+    pub async fn keys(&self, bucket: &str) -> Result<Vec<String>, StackError> {
+        let listed = self.ask("s3", Method::GET, &format!("/{bucket}?list-type=2"), "", Vec::new()).await?;
+        let listed = String::from_utf8_lossy(&listed);
+        let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        Ok(keys.map(|(key, _)| key.to_owned()).collect())
+    }
+
+    /// A function's configuration, as `GetFunctionConfiguration` gives it.
+    ///
+    /// # Errors
+    /// There is no such function.
+    pub async fn configuration(&self, name: &str) -> Result<Value, StackError> {
+        self.lambda(Method::GET, &format!("/2015-03-31/functions/{name}/configuration"), None).await
     }
 
     /// Sends a message as anybody with the permission could: the body and the attributes need not make sense.
@@ -274,33 +341,48 @@ impl Ministack {
             .ok_or_else(|| StackError::step(action(), &"the answer does not hold it"))
     }
 
-    /// Three calls do not earn the minutes that aws-sdk-lambda takes to compile.
     async fn lambda(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, StackError> {
+        let sent = body.map(|json| json.to_string().into_bytes()).unwrap_or_default();
+        let bytes = self.ask("lambda", method.clone(), path, "application/json", sent).await?;
+        serde_json::from_slice(&bytes).map_err(|error| StackError::step(format!("{method} {path}"), &error))
+    }
+
+    /// A few calls do not earn the minutes that aws-sdk-lambda and aws-sdk-s3 take to compile.
+    async fn ask(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>, StackError> {
         let action = || format!("{method} {path}");
         let failed = |reason: &dyn Display| StackError::step(action(), reason);
-        let sent = body.map_or_else(Body::empty, |json| Body::from(json.to_string()));
         let request = Request::builder()
             .method(&method)
             .uri(format!("{}{path}", self.endpoint))
-            .header(header::CONTENT_TYPE, "application/json")
-            // ministack finds account and region in the scope and leaves the signature alone.
+            .header(header::CONTENT_TYPE, content_type)
+            // ministack finds service, account and region in the scope and leaves the signature alone.
             .header(
                 header::AUTHORIZATION,
-                format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/lambda/aws4_request, SignedHeaders=host, Signature=0"),
+                format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"),
             )
-            .body(sent)
+            .body(Body::from(body))
             .map_err(|error| failed(&error))?;
         let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
         let answer = client.request(request).await.map_err(|error| failed(&error))?;
         let status = answer.status();
-        let bytes = to_bytes(Body::new(answer.into_body()), 1 << 20).await.map_err(|error| failed(&error))?;
+        let bytes = to_bytes(Body::new(answer.into_body()), MAX_ANSWER).await.map_err(|error| failed(&error))?;
         if status.is_success() {
-            serde_json::from_slice(&bytes).map_err(|error| failed(&error))
+            Ok(bytes.into())
         } else {
             Err(failed(&format_args!("{status}: {}", String::from_utf8_lossy(&bytes))))
         }
     }
 }
+
+/// Octets of an answer: the largest object of a test fits.
+const MAX_ANSWER: usize = 16 << 20;
 
 /// As long as the shipped template gives it.
 const WORKER_TIMEOUT: Duration = Duration::from_mins(5);

@@ -5,22 +5,28 @@
 //! ```
 //!
 //! * [`chain`]: relay, queues, function and hosted zone, started in the right order
-//! * [`name_server`]: a running primary, whoever made it: dynamic updates, transfers; [`bind`], [`knot`] and
-//!   [`nsd`] make one
+//! * [`name_server`]: a running primary, whoever made it: dynamic updates, transfers; [`bind`], [`knot`],
+//!   [`nsd`] and [`pdns`] make one
 //! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; the hosted zone is [`crate::strict`]
 //! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
-//! * [`process`]: a child that cannot outlive us; [`programs`]: where the executables are; [`wait`]: until something is so
+//! * [`secondary`]: Knot and NSD in our place; [`sink`]: queues that only swallow, and [`usage`]: what a program takes, for benchmarks
+//! * [`process`]: a child that cannot outlive us; [`memory`]: what it holds; [`programs`]: where the executables are; [`wait`]: until something is so
 
 pub mod bind;
 pub mod chain;
 pub mod dig;
 pub mod knot;
+pub mod memory;
 pub mod ministack;
 pub mod name_server;
 pub mod nsd;
+pub mod pdns;
 pub mod process;
 pub mod programs;
 pub mod relay;
+pub mod secondary;
+pub mod sink;
+pub mod usage;
 pub mod wait;
 
 use std::fmt::{self, Display};

@@ -36,6 +36,8 @@ pub struct ServerTls {
     pub key: PathBuf,
     /// `TLSv1.3`
     pub protocol: String,
+    /// Where a certificate is demanded of who asks: the CAs that may have signed it, in PEM.
+    pub clients: Option<PathBuf>,
 }
 
 /// A key of TSIG.

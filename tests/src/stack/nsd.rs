@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use super::name_server::{Clients, NameServer, Security, ServerTls, TsigKey, ZoneFile};
-use super::process::Process;
+use super::process::{self, Process};
 use super::{StackError, programs};
 
 /// Starts `nsd` with one zone, its file `zone.db` in `dir`, that may be transferred from loopback, and tells `notify` of
-/// changes. Everything that it writes is under `dir`.
+/// changes. It keeps the differences between the texts that it was given. Everything that it writes is under `dir`.
 ///
 /// # Errors
 /// [`StackError::Missing`] where it is not installed; it does not come up.
@@ -34,6 +34,17 @@ pub async fn start_with(
     let process = Process::start("nsd", &command, dir)?;
     process.listens(security.tls.as_ref().map_or(address, |tls| tls.address)).await?;
     Ok(NameServer::new(process, address, zone.zone.clone(), clients))
+}
+
+/// Puts another text in the place of the zone's, and has the server of `dir` read it.
+///
+/// # Errors
+/// The file cannot be written; the server is gone.
+pub async fn reload(dir: &Path, zone: &ZoneFile) -> Result<(), StackError> {
+    let (file, id) = (dir.join("zone.db"), dir.join("nsd.pid"));
+    std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
+    let id = std::fs::read_to_string(&id).map_err(StackError::io(format!("read {}", id.display())))?;
+    process::run("kill".as_ref(), &["-HUP", id.trim()], "").await.map(drop)
 }
 
 fn config_text(dir: &Path, zone: &ZoneFile, address: SocketAddr, notify: SocketAddr, security: &Security) -> String {
@@ -69,6 +80,8 @@ remote-control:
   zonefile: zone.db
   notify: {notify_ip}@{notify_port} {its_key}
   provide-xfr: {ip} {its_key}
+  store-ixfr: yes
+  create-ixfr: yes
 "#
     )
 }

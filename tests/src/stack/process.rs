@@ -114,6 +114,19 @@ impl Process {
         .map_err(|error| self.with_log(error))
     }
 
+    /// The number of the program itself.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn id(&self) -> Result<u32, StackError> {
+        let leash = self.leash.id();
+        let path = format!("/proc/{leash}/task/{leash}/children");
+        let children = std::fs::read_to_string(&path).map_err(StackError::io(format!("read {path}")))?;
+        // The leash starts it before anything else.
+        let first = children.split_whitespace().next().and_then(|id| id.parse().ok());
+        first.ok_or_else(|| self.ended_early("nothing left of it"))
+    }
+
     /// Whether it has ended by itself, and how.
     ///
     /// # Errors
@@ -128,6 +141,17 @@ impl Process {
             Some(code) => format!("exit status {code}"),
             None => format!("signal {}", status.terminating_signal().unwrap_or_default()),
         }))
+    }
+
+    /// The numbers of the program and of what it started, without the leash.
+    ///
+    /// # Errors
+    /// The operating system does not tell.
+    pub fn members(&self) -> Result<Vec<i32>, StackError> {
+        let Some(group) = self.group.map(|group| group.as_raw_nonzero().get()) else { return Ok(Vec::new()) };
+        let entries = std::fs::read_dir("/proc").map_err(StackError::io("list processes"))?;
+        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(numbers.filter(|pid| is_member(*pid, group)).collect())
     }
 
     /// SIGTERM, then SIGKILL to what is left of its group after ten seconds. Says whether it went in peace.
@@ -187,6 +211,16 @@ impl Drop for Process {
     }
 }
 
+/// Whether a process is of a group, and neither its leash nor what holds the leash.
+fn is_member(pid: i32, group: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    // pid (name) state ppid pgrp …; a name may hold anything.
+    let Some((head, tail)) = stat.rsplit_once(')') else { return false };
+    let name = head.split_once('(').map_or("", |(_, name)| name);
+    let of = tail.split_whitespace().nth(2).and_then(|pgrp| pgrp.parse().ok());
+    of == Some(group) && !matches!(name, "sh" | "cat")
+}
+
 /// Runs a client to its end and returns what it printed.
 ///
 /// # Errors
@@ -216,6 +250,27 @@ pub async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<Stri
         let command = format!("run {name} {}\n{input}", arguments.join(" "));
         Err(StackError::step(command.trim_end(), &format!("{}: {complaint}{printed}", output.status)))
     }
+}
+
+/// Runs a command to its end, however long it takes up to an hour, and throws away what it prints.
+///
+/// # Errors
+/// It does not start, does not end, or says that it failed.
+pub async fn run_command(command: &mut Command) -> Result<(), StackError> {
+    const HOUR: Duration = Duration::from_hours(1);
+    let name = command.get_program().display().to_string();
+    let mut child: tokio::process::Command = std::mem::replace(command, Command::new("")).into();
+    let child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn();
+    let child = child.map_err(StackError::io(format!("start {name}")))?;
+    let output = tokio::time::timeout(HOUR, child.wait_with_output())
+        .await
+        .map_err(|_| StackError::step(format!("run {name}"), &"it did not end"))?
+        .map_err(StackError::io(format!("run {name}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(StackError::step(format!("run {name}"), &format!("{}: {complaint}", output.status)))
 }
 
 /// An operator's own AWS profile or proxy must not lead a test away from loopback.

@@ -14,8 +14,9 @@ use super::StackError;
 pub fn built(name: &str) -> Result<PathBuf, StackError> {
     let running = std::env::current_exe().map_err(StackError::io("find the running executable"))?;
     let beside = running.parent().unwrap_or(Path::new("."));
-    // A test runs from target/debug/deps.
-    let profile = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside };
+    // A test runs from target/debug/deps, an example from target/debug/examples.
+    let within = beside.ends_with("deps") || beside.ends_with("examples");
+    let profile = if within { beside.parent().unwrap_or(beside) } else { beside };
     let path = profile.join(name);
     if path.is_file() { Ok(path) } else { Err(StackError::NotBuilt(path)) }
 }
@@ -41,12 +42,20 @@ pub fn installed(program: &str) -> Result<PathBuf, StackError> {
 /// # Errors
 /// [`StackError::Missing`].
 pub fn in_venv(program: &str) -> Result<PathBuf, StackError> {
-    let path = workspace().join(".local/venv/bin").join(program);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(StackError::Missing { program: program.to_owned(), remedy: "run tests/setup" })
-    }
+    in_environment(".local/venv", program, "run tests/setup")
+}
+
+/// A program of `.local/tools`: what deploys and packs.
+///
+/// # Errors
+/// [`StackError::Missing`].
+pub fn in_tools(program: &str) -> Result<PathBuf, StackError> {
+    in_environment(".local/tools", program, "run tests/setup --tools")
+}
+
+fn in_environment(environment: &str, program: &str, remedy: &'static str) -> Result<PathBuf, StackError> {
+    let path = workspace().join(environment).join("bin").join(program);
+    if path.is_file() { Ok(path) } else { Err(StackError::Missing { program: program.to_owned(), remedy }) }
 }
 
 /// The root of the source tree.

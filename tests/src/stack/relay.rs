@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::chain::Layout;
+use super::chain::{BUCKET, Layout};
 use super::ministack::{AMBIENT, Ministack, QueuePair, REGION};
 use super::process::Process;
 use super::{StackError, programs};
@@ -22,7 +22,10 @@ pub async fn start(layout: &Layout, ministack: &Ministack, queues: &QueuePair) -
 
     let mut command = Command::new(programs::built("secondary53-relay")?);
     command.args(["run", "--log-format", "text", "--config"]).arg(&config);
-    command.envs(AMBIENT).env("AWS_ENDPOINT_URL_SQS", &ministack.endpoint);
+    command
+        .envs(AMBIENT)
+        .env("AWS_ENDPOINT_URL_SQS", &ministack.endpoint)
+        .env("AWS_ENDPOINT_URL_S3", &ministack.endpoint);
     let process = Process::start("relay", &command, &layout.dir)?;
     // NOTIFY is heard over UDP and TCP at the same port; TCP is the one that can be seen.
     process.listens(layout.listen).await?;
@@ -40,6 +43,7 @@ state_dir = "{state}"
 [queue.main]
 url = "{queue}"
 region = "{REGION}"
+overflow_bucket = "{BUCKET}"
 
 [primary.main]
 address = "{primary}"

@@ -6,13 +6,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, Query, State},
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, Request, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use tokio::{net::TcpListener, sync::watch};
+use tower::ServiceExt as _;
 
 use super::{
     log::{Call, CallError, LoggedChange},
@@ -36,6 +37,11 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: 
     if let Err(error) = served {
         tracing::error!(%error, "the API of the strict hosted zone ended");
     }
+}
+
+/// One request, without a connection.
+pub(super) async fn answer(shared: Arc<Shared>, request: Request<Body>) -> Response<Body> {
+    router(shared).oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -134,6 +134,11 @@ impl Batch<'_> {
             self.errors.push(format!("RRSet {} is protected and cannot be changed", shown(&set.key)));
             return None;
         }
+        let refused = self.zone.refused.get(&(set.key.name.clone(), set.key.rtype));
+        if let Some(words) = refused.filter(|_| change.action != Action::Delete) {
+            self.errors.push(words.clone());
+            return None;
+        }
         let key = set.key.clone();
         // Narrow: that DELETE and then CREATE works is all that AWS says of two changes of one RRset.
         match (self.touched.insert(key.clone(), change.action), change.action) {

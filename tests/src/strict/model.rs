@@ -185,6 +185,8 @@ pub struct HostedZone {
     pub rrsets: Arc<RecordSets>,
     /// RRsets that may not be changed (record-set protections).
     pub protected: BTreeSet<(Name, RecordType)>,
+    /// RRsets that may not be created, and what is said then.
+    pub refused: BTreeMap<(Name, RecordType), String>,
     /// A change is being processed: the next gets `PriorRequestNotComplete`.
     pub busy: bool,
     served: Arc<RecordSets>,
@@ -226,6 +228,7 @@ impl HostedZone {
             served: Arc::clone(&rrsets),
             rrsets,
             protected: BTreeSet::new(),
+            refused: BTreeMap::new(),
             busy: false,
             propagating: VecDeque::new(),
         })

@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 
+use axum::{
+    body::Body as HttpBody,
+    http::{Request, Response},
+};
 use serde::Serialize;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -26,6 +30,7 @@ use super::{
     request::{Action, Change},
     syntax::{Fault, RecordType},
 };
+use crate::zones::Contents;
 
 /// How the stand-in behaves. The default is Route 53 without its rate limits, at an address of the system's choice.
 #[derive(Clone, Debug)]
@@ -124,6 +129,22 @@ impl Server {
         Ok(Self { shared, http: http_address, dns: dns_address, stopping, tasks })
     }
 
+    /// The same without sockets: it is reached by [`Server::call`] alone.
+    ///
+    /// # Errors
+    /// A zone cannot be created.
+    pub fn without_sockets(config: Config) -> Result<Self, StartError> {
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let shared = Arc::new(Shared::new(config)?);
+        let (stopping, _) = watch::channel(false);
+        Ok(Self { shared, http: nowhere, dns: nowhere, stopping, tasks: JoinSet::new() })
+    }
+
+    /// Answers a request of the API.
+    pub async fn call(&self, request: Request<HttpBody>) -> Response<HttpBody> {
+        api::answer(Arc::clone(&self.shared), request).await
+    }
+
     /// Stops answering and returns when requests in flight are done, or after five seconds.
     pub async fn stop(mut self) {
         const GRACE: Duration = Duration::from_secs(5);
@@ -166,14 +187,49 @@ impl Server {
         Ok(())
     }
 
-    /// From now on this RRset may not be changed.
+    /// Takes an RRset that is not routed out of a zone, past the API, as an operator might. Whether it was there.
+    pub fn remove(&self, id: &str, name: &str, rtype: &str) -> bool {
+        let (Ok(name), Some(rtype)) = (Name::parse(name), RecordType::parse(rtype)) else { return false };
+        let mut account = self.shared.account();
+        let Some(zone) = account.zones.get_mut(id) else { return false };
+        let mut rrsets = (*zone.rrsets).clone();
+        let was_there = rrsets.remove(&Key::simple(name, rtype)).is_some();
+        zone.replace(rrsets, Duration::ZERO);
+        was_there
+    }
+
+    /// From now on this RRset may not be changed (record-set protections).
     pub fn protect(&self, id: &str, name: &str, rtype: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.protected.insert(rrset))
+    }
+
+    /// From now on it may be changed, and is taken, again.
+    pub fn allow(&self, id: &str, name: &str, rtype: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| {
+            zone.protected.remove(&rrset);
+            zone.refused.remove(&rrset);
+        })
+    }
+
+    /// From now on a batch that creates this RRset is refused with these words: for what Route 53 refuses and the stand-in
+    /// has no rule for.
+    pub fn refuse(&self, id: &str, name: &str, rtype: &str, words: &str) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.refused.insert(rrset, words.to_owned()))
+    }
+
+    fn with_rrset(
+        &self,
+        id: &str,
+        name: &str,
+        rtype: &str,
+        act: impl FnOnce(&mut HostedZone, (Name, RecordType)),
+    ) -> Result<(), StartError> {
         let refused = |reason: String| StartError::Seed { id: id.to_owned(), reason };
         let name = Name::parse(name).map_err(|fault| refused(fault.to_string()))?;
         let rtype = RecordType::parse(rtype).ok_or_else(|| refused(format!("no such type: {rtype}")))?;
         let mut account = self.shared.account();
         let zone = account.zones.get_mut(id).ok_or_else(|| refused("no such hosted zone".to_owned()))?;
-        zone.protected.insert((name, rtype));
+        act(zone, (name, rtype));
         Ok(())
     }
 
@@ -248,6 +304,17 @@ impl ZoneView {
             serial: soa.and_then(|soa| serial(soa)).unwrap_or_default(),
             rrsets: zone.rrsets.values().map(|set| RecordSetView::of(set)).collect(),
         }
+    }
+
+    /// What it holds, the SOA and the NS of the apex left out.
+    pub fn contents(&self) -> Contents {
+        let is_apex = |set: &&RecordSetView| set.name == self.name && matches!(set.rtype, "NS" | "SOA");
+        let entry = |set: &RecordSetView| {
+            let mut values = set.values.clone();
+            values.sort();
+            ((set.name.clone(), set.rtype.to_owned()), (set.ttl.unwrap_or_default(), values))
+        };
+        self.rrsets.iter().filter(|set| !is_apex(set)).map(entry).collect()
     }
 
     /// The RRset of this name (escaped, with the trailing dot) and type that is not routed.

@@ -4,15 +4,22 @@
 
 mod deltas;
 mod discover;
+mod flood;
 mod increments;
 mod live;
 mod log;
+mod operator;
+mod overflow;
 mod page;
 mod process;
 mod queues;
+mod reach;
+mod reload;
+mod service;
 mod signed;
 mod sqs;
 mod tls;
+mod unit;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -189,7 +196,7 @@ async fn a_transfer_is_whole_or_refused() {
         assert!(!good && log.contains(told), "{behaviour:?}: {told:?} is not in\n{log}");
     }
     assert!(sqs.accepted().is_empty());
-    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    assert_eq!(place.snapshots(), 0);
     // The primary comes to its senses, and nothing was spoilt.
     primary.set_behaviour(Behaviour::Honest);
     let (good, log) = place.once().await;

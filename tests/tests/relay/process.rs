@@ -18,6 +18,8 @@ pub struct Place {
     directory: TempDir,
     listen: SocketAddr,
     sqs: SocketAddr,
+    /// Where S3 is; nowhere at first.
+    s3: SocketAddr,
 }
 
 /// A relay that runs. Dropping it kills it.
@@ -35,9 +37,14 @@ impl Place {
 
     /// The same, where the relay listens on an address that is known before.
     pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), listen, sqs };
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, s3: SocketAddr::from(([127, 0, 0, 1], 1)) };
         place.reconfigure(text);
         place
+    }
+
+    /// With S3 at this address.
+    pub fn with_s3(self, s3: SocketAddr) -> Self {
+        Self { s3, ..self }
     }
 
     /// Puts this text in the place of the other; the state stays.
@@ -88,8 +95,19 @@ impl Place {
         self.directory.path().join("state")
     }
 
+    /// How many snapshots are stored.
+    pub fn snapshots(&self) -> usize {
+        let names = std::fs::read_dir(self.state()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().ends_with(".snapshot")).count()
+    }
+
     pub async fn run(&self) -> Relay {
-        let mut child = self.command("run").stderr(Stdio::piped()).spawn().unwrap();
+        self.run_in(&[]).await
+    }
+
+    /// With this in its environment.
+    pub async fn run_in(&self, environment: &[(&str, &str)]) -> Relay {
+        let mut child = self.command("run").envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -137,9 +155,13 @@ impl Place {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
+            .env("AWS_ENDPOINT_URL_S3", format!("http://{}", self.s3))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")
             .env_remove("JOURNAL_STREAM")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
             .kill_on_drop(true);
         process
     }
@@ -175,8 +197,33 @@ impl Relay {
 
     /// SIGTERM.
     pub async fn terminate(&self) {
-        let id = self.child.id().unwrap().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        self.signal("TERM").await;
+    }
+
+    /// SIGHUP, and the end of what it leads to.
+    pub async fn reload(&self, ends: &str) {
+        let before = self.log().matches(ends).count();
+        self.signal("HUP").await;
+        let mut log = self.log.clone();
+        let ended = |log: &Vec<String>| log.iter().filter(|line| line.contains(ends)).count() > before;
+        let found = timeout(PATIENCE, log.wait_for(ended)).await;
+        assert!(found.is_ok(), "no {ends:?} in\n{}", self.log());
+    }
+
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// A signal, by its name without SIG.
+    pub async fn signal(&self, signal: &str) {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
+    }
+
+    /// SIGKILL, and it is gone.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
     }
 
     /// How it ended.

@@ -37,7 +37,7 @@ async fn every_queue_gets_it_and_the_one_that_lags_gets_the_newest() {
     relay.logged(&["not sent", "queue=\"b\"", "QueueDoesNotExist: The specified queue does not exist."]).await;
     sqs.wait_for_refused(2).await;
     // Not accepted by all, so not stored, and not sent to the other one again.
-    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    assert_eq!(place.snapshots(), 0);
     assert_eq!(sqs.accepted().len(), 1);
     primary.set_zone(zone(2));
     primary.notify(relay.address).await.unwrap();
@@ -60,7 +60,7 @@ async fn a_queue_that_hangs_holds_up_no_other() {
         relay.logged(&["sent", "queue=\"a\"", &format!("serial={serial}")]).await;
     }
     assert_eq!(serials(&sqs.accepted(), "b.fifo"), []);
-    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    assert_eq!(place.snapshots(), 0);
     sqs.hold(None);
     relay.logged(&["sent", "queue=\"b\"", "serial=3"]).await;
     // The one that hung, and the newest; that between was superseded.

@@ -13,7 +13,7 @@ use secondary53_relay::daemon::Clock;
 use secondary53_relay::primary::{Limits, Server, fetch};
 use secondary53_relay::tsig::{self, Algorithm};
 use secondary53_tests::stack::name_server::{NameServer, Security, TsigKey, ZoneFile};
-use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
+use secondary53_tests::stack::{StackError, bind, knot, nsd, pass_over_missing, pdns, programs};
 use secondary53_zone::Serial;
 use secondary53_zone::message::Reason;
 use tempfile::TempDir;
@@ -129,6 +129,14 @@ async fn serve(listener: TcpListener, signing: Signing) {
     let _ = stream.read_u16().await;
 }
 
+const BADSIG: &str = "message 1 says BADSIG: the primary has another secret";
+const BADKEY: &str = "message 1 says BADKEY: the primary does not know the key";
+/// NSD verifies by the algorithm that it is asked with, and finds that its list has another.
+const REFUSED: &str = "message 1 says REFUSED (does its access list allow this host the transfer?)";
+/// PowerDNS says no more, whatever is wrong.
+const UNSIGNED: &str = "message 1 is not signed, and says NOTAUTH";
+const TOLD: [&str; 3] = [BADSIG, BADKEY, BADKEY];
+
 type Started = Result<NameServer, StackError>;
 
 #[tokio::test]
@@ -136,7 +144,7 @@ async fn a_key_is_spoken_with_bind() -> Result<(), StackError> {
     let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
         bind::start_with(dir, zone, notify, security).await
     };
-    pass_over_missing(speak(start).await)
+    pass_over_missing(speak(start, update, true, TOLD).await)
 }
 
 #[tokio::test]
@@ -144,7 +152,33 @@ async fn a_key_is_spoken_with_knot() -> Result<(), StackError> {
     let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
         knot::start_with(dir, zone, notify, security).await
     };
-    pass_over_missing(speak(start).await)
+    pass_over_missing(speak(start, update, true, TOLD).await)
+}
+
+#[tokio::test]
+async fn a_key_is_spoken_with_nsd() -> Result<(), StackError> {
+    let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
+        nsd::start_with(dir, zone, notify, security).await
+    };
+    let change = async |_: &NameServer, dir: &Path| {
+        let text = zone().text.replace("host 1 3600", "host 2 3600") + "new 60 A 192.0.2.9\n";
+        nsd::reload(dir, &ZoneFile { text, ..zone() }).await
+    };
+    pass_over_missing(speak(start, change, true, [BADSIG, REFUSED, BADKEY]).await)
+}
+
+/// PowerDNS answers the question for differences with the whole zone.
+#[tokio::test]
+async fn a_key_is_spoken_with_powerdns() -> Result<(), StackError> {
+    let start = async |dir: &Path, zone: &ZoneFile, notify, security: &Security| {
+        pdns::start_with(dir, zone, notify, security).await
+    };
+    pass_over_missing(speak(start, update, false, [UNSIGNED; 3]).await)
+}
+
+/// One more address, by a dynamic update.
+async fn update(server: &NameServer, _: &Path) -> Result<(), StackError> {
+    server.update(&["add new.example.com. 60 A 192.0.2.9"]).await
 }
 
 fn zone() -> ZoneFile {
@@ -155,9 +189,13 @@ fn zone() -> ZoneFile {
     ZoneFile { zone: APEX.to_owned(), text }
 }
 
-fn with_key(algorithm: Algorithm) -> Security {
-    let key = TsigKey { name: KEY.to_owned(), algorithm: algorithm.name().to_owned(), secret: SECRET.to_owned() };
-    Security { key: Some(key), tls: None }
+fn with_key(algorithm: Option<Algorithm>) -> Security {
+    let key = |algorithm: Algorithm| TsigKey {
+        name: KEY.to_owned(),
+        algorithm: algorithm.name().to_owned(),
+        secret: SECRET.to_owned(),
+    };
+    Security { key: algorithm.map(key), tls: None }
 }
 
 /// What the relay is told: its only primary, and the keys.
@@ -173,49 +211,52 @@ fn text(primary: SocketAddr, key: Option<(&str, Algorithm, &str)>) -> String {
     )
 }
 
-async fn speak(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started) -> Result<(), StackError> {
-    for algorithm in Algorithm::ALL {
+/// Without a key, and with one of each algorithm. `change` adds an address; `incremental` says that it comes as a difference.
+async fn speak(
+    start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started,
+    change: impl AsyncFn(&NameServer, &Path) -> Result<(), StackError>,
+    incremental: bool,
+    told: [&str; 3],
+) -> Result<(), StackError> {
+    for algorithm in [None].into_iter().chain(Algorithm::ALL.map(Some)) {
         let (dir, sqs, listen) = (TempDir::new().unwrap(), Sqs::start().await, programs::free_address()?);
         let server = start(dir.path(), &zone(), listen, &with_key(algorithm)).await?;
-        let place = Place::at(listen, sqs.address, &text(server.address, Some((KEY, algorithm, SECRET))));
+        let key = algorithm.map(|algorithm| (KEY, algorithm, SECRET));
+        let place = Place::at(listen, sqs.address, &text(server.address, key));
         let relay = place.run().await;
         let first = sqs.wait_for(1).await.remove(0);
         assert_eq!((first.message.serial, first.snapshot().zone().record_count()), (Serial(1), HOSTS + 3));
         // Stored by then, so that what follows comes as a difference, signed as all else.
         relay.logged(&["sent", "serial=1"]).await;
-        server.update(&["add new.example.com. 60 A 192.0.2.9"]).await?;
+        change(&server, dir.path()).await?;
         let second = sqs.wait_for(2).await.remove(1);
         assert_eq!((second.message.serial, second.message.reason), (Serial(2), Reason::Notify));
         assert_eq!(second.snapshot().zone().record_count(), HOSTS + 4);
         let log = relay.log();
         assert!(!log.contains("refused") && !log.contains("failed"), "{log}");
-        assert!(log.contains("serial=2 since=1"), "{log}");
+        assert_eq!(log.contains("serial=2 since=1"), incremental, "{log}");
         let last_words = server.process.log_text().to_ascii_lowercase();
         assert!(!last_words.contains("tsig") || !last_words.contains("fail"), "{last_words}");
         assert!(relay.stop().await.success());
     }
-    refuse(start).await
+    refuse(start, change, told).await
 }
 
-/// What is not signed as it must be is refused by the side that sees it, and both say why.
-async fn refuse(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started) -> Result<(), StackError> {
+/// What is not signed as it must be is refused by the side that sees it, and both say why: of another secret, another
+/// algorithm and another name, `told` is what is told.
+async fn refuse(
+    start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> Started,
+    change: impl AsyncFn(&NameServer, &Path) -> Result<(), StackError>,
+    told: [&str; 3],
+) -> Result<(), StackError> {
     let (dir, sqs, listen) = (TempDir::new().unwrap(), Sqs::start().await, programs::free_address()?);
-    let server = start(dir.path(), &zone(), listen, &with_key(Algorithm::Sha256)).await?;
+    let server = start(dir.path(), &zone(), listen, &with_key(Some(Algorithm::Sha256))).await?;
     let place = Place::at(listen, sqs.address, &text(server.address, None));
     for (key, told) in [
         (None, "transfer refused: message 1 says "),
-        (
-            Some(("relay.example.", Algorithm::Sha256, OTHER_SECRET)),
-            "message 1 says BADSIG: the primary has another secret",
-        ),
-        (
-            Some(("relay.example.", Algorithm::Sha512, SECRET)),
-            "message 1 says BADKEY: the primary does not know the key",
-        ),
-        (
-            Some(("other.example.", Algorithm::Sha256, SECRET)),
-            "message 1 says BADKEY: the primary does not know the key",
-        ),
+        (Some(("relay.example.", Algorithm::Sha256, OTHER_SECRET)), told[0]),
+        (Some(("relay.example.", Algorithm::Sha512, SECRET)), told[1]),
+        (Some(("other.example.", Algorithm::Sha256, SECRET)), told[2]),
     ] {
         place.reconfigure(&text(server.address, key));
         let (good, log) = place.once().await;
@@ -224,7 +265,7 @@ async fn refuse(start: impl AsyncFn(&Path, &ZoneFile, SocketAddr, &Security) -> 
     }
     // The last of them runs; the primary's NOTIFY comes with the key that it does not know.
     let relay = place.run().await;
-    server.update(&["add new.example.com. 60 A 192.0.2.9"]).await?;
+    change(&server, dir.path()).await?;
     let why = "it is signed with the key relay.example. (hmac-sha256), which is not the key of a primary at its source";
     relay.logged(&["NOTIFY refused", why]).await;
     assert!(relay.stop().await.success());

@@ -132,7 +132,9 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
         return (StatusCode::BAD_REQUEST, error.to_string()).into_response();
     }
     let attributes = request["MessageAttributes"].as_object().unwrap();
-    assert!(attributes.values().all(|attribute| attribute["DataType"] == "String"));
+    for (name, attribute) in attributes {
+        assert_eq!(attribute["DataType"], if name == "ExtendedPayloadSize" { "Number" } else { "String" }, "{name}");
+    }
     let message =
         Message::from_parts(text("MessageBody"), |name| attributes.get(name)?["StringValue"].as_str()).unwrap();
     let accepted =

@@ -1,7 +1,8 @@
 //! Transfers over TLS (RFC 9103) from real primaries, and the certificates that are not taken.
 
+mod mutual;
+
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use secondary53_tests::stack::name_server::{NameServer, Security, ServerTls, TsigKey, ZoneFile};
@@ -59,7 +60,7 @@ impl Authority {
         std::fs::write(&certificate, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
         std::fs::write(&key_file, key.serialize_pem()).unwrap();
         let protocol = "TLSv1.3".to_owned();
-        Ok(ServerTls { address: programs::free_address()?, certificate, key: key_file, protocol })
+        Ok(ServerTls { address: programs::free_address()?, certificate, key: key_file, protocol, clients: None })
     }
 }
 
@@ -128,9 +129,7 @@ async fn follow_nsd() -> Result<(), StackError> {
     assert_eq!((first.message.serial, first.snapshot().zone().record_count()), (Serial(1), HOSTS + 3));
 
     let changed = zone().text.replace("host 1 3600", "host 2 3600") + "new A 192.0.2.9\n";
-    std::fs::write(dir.path().join("zone.db"), changed).unwrap();
-    let id = std::fs::read_to_string(dir.path().join("nsd.pid")).unwrap();
-    assert!(Command::new("kill").args(["-HUP", id.trim()]).status().unwrap().success());
+    nsd::reload(dir.path(), &ZoneFile { text: changed, ..zone() }).await?;
     let second = sqs.wait_for(2).await.remove(1);
     assert_eq!((second.message.serial, second.message.reason), (Serial(2), Reason::Notify));
     assert_eq!(second.snapshot().zone().record_count(), HOSTS + 4);

@@ -1,8 +1,6 @@
 //! Zones of all kinds, one after the other, while requests and answers are lost, the API is busy and someone else edits
 //! the hosted zone.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,52 +9,11 @@ use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use secondary53_tests::strict::{Config, Rate, ZoneSpec};
-use secondary53_zone::message::Reason;
+use secondary53_tests::zones::{Contents, contents, zone_text};
+use secondary53_zone::message::{Approval, Reason};
 
 use super::proxy::Fate;
 use super::{ID, World, message, message_since, record, zone};
-
-/// As [`World::hosted`] gives it.
-type Contents = BTreeMap<(String, String), (u32, Vec<String>)>;
-
-/// Few names, so that they come, change and go; long values, so that a zone takes several requests.
-fn contents(random: &mut StdRng) -> Contents {
-    let mut contents = Contents::new();
-    for number in 0..14 {
-        let owner = format!("n{number}.example.com.");
-        let mut add = |rtype: &str, ttl: u32, mut values: Vec<String>| {
-            values.sort();
-            contents.insert((owner.clone(), rtype.to_owned()), (ttl, values));
-        };
-        let ttl = random.random_range(1..4_u32);
-        match random.random_range(0..8) {
-            0 => {}
-            1 | 2 => add("CNAME", ttl, vec![format!("x{}.", random.random_range(0..3))]),
-            kind => {
-                let count = random.random_range(1..4_usize);
-                add("A", ttl, (0..count).map(|last| format!("192.0.2.{last}")).collect());
-                if kind > 4 {
-                    let letter = char::from(random.random_range(b'a'..=b'c'));
-                    let strings = |index: usize| {
-                        [format!("\"{index}{}\"", letter.to_string().repeat(240)).as_str(); 16].join(" ")
-                    };
-                    add("TXT", ttl, (0..random.random_range(1..9_usize)).map(strings).collect());
-                }
-            }
-        }
-    }
-    contents
-}
-
-fn zone_text(contents: &Contents) -> String {
-    let mut text = String::new();
-    for ((owner, rtype), (ttl, values)) in contents {
-        for value in values {
-            writeln!(text, "{owner} {ttl} {rtype} {value}").unwrap();
-        }
-    }
-    text
-}
 
 async fn live_through(seed: u64) {
     // More than any state needs, where three in ten requests are lost.
@@ -91,12 +48,13 @@ async fn live_through(seed: u64) {
     let brings_deltas = random.random();
     let (mut last, mut before) = (Contents::new(), None);
     for serial in 2..6 {
-        last = contents(&mut random);
+        last = contents("example.com.", &mut random);
         let next = zone(serial, &zone_text(&last));
-        let sent = match before.replace(next.clone()) {
+        let mut sent = match before.replace(next.clone()) {
             Some(before) if brings_deltas => message_since(&before, &next, Reason::Notify),
             _ => message(&next, Reason::Notify),
         };
+        sent.meta.approved = vec![Approval::MassDeletion];
         // With deltas, only what changes is held against the hosted zone.
         if !brings_deltas {
             edited.store(false, Ordering::Relaxed);
@@ -117,7 +75,8 @@ async fn live_through(seed: u64) {
     }
     // The network and the others come to rest: one full comparison mends what they did.
     world.meddle(|_| Fate::Answered);
-    let audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    let mut audit = message(&zone(5, &zone_text(&last)), Reason::Audit);
+    audit.meta.approved = vec![Approval::MassDeletion];
     let mut deliveries = 0;
     while !world.deliver(vec![record("1", &audit)]).await.is_empty() {
         deliveries += 1;

@@ -4,13 +4,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod dead_letters;
 mod fast;
 mod faults;
 mod generated;
+mod guards;
 mod log;
 mod lost;
 mod mirror;
+mod overflow;
+mod poison;
 mod proxy;
+mod quota;
 mod rates;
 mod refusals;
 mod scale;
@@ -26,17 +31,20 @@ use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::{Context, LambdaEvent};
 use log::Log;
 use proxy::{Fate, Proxy};
+use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::{self, Worker};
+use secondary53_lambda::overflow::Overflow;
 use secondary53_lambda::pace::{Backoff, Pace, Rate};
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::queue::Queue;
+use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
-use secondary53_tests::zones::zone_of;
+use secondary53_tests::zones::{Contents, zone_of};
 use secondary53_zone::delta::Delta;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{Limits, Zone};
 
@@ -88,12 +96,12 @@ fn record(id: &str, message: &Message) -> serde_json::Value {
     let attributes: serde_json::Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), serde_json::json!({"stringValue": text, "dataType": "String"})))
+        .map(|it| (it.name.to_owned(), serde_json::json!({"stringValue": it.value, "dataType": it.data_type})))
         .collect();
     serde_json::json!({
         "messageId": id,
         "receiptHandle": "r",
-        "body": message.body,
+        "body": message.body.as_text(),
         "attributes": {"MessageGroupId": message.group_id()},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
@@ -143,10 +151,13 @@ impl World {
         let sqs = aws_sdk_sqs::Client::from_conf(sqs);
         Worker {
             route53: Route53::with_turns(&client(endpoint), Turns::new(UNLIMITED, handler::clock)),
+            overflow: Overflow::new(overflow::objects("http://127.0.0.1:1"), Vec::new()),
             quarantine: Quarantine::new(sqs.clone(), None),
             queue: Queue::new(sqs, None),
             limits: Limits::default(),
             clock: handler::clock,
+            policy: Policy::default(),
+            refusals: Refusals::default(),
         }
     }
 
@@ -173,22 +184,20 @@ impl World {
         assert_eq!(self.deliver(vec![record("1", &message(zone, reason))]).await, Vec::<String>::new());
     }
 
+    /// Delivers one that an operator let delete what it likes.
+    async fn sync_approved(&self, zone: &Zone, reason: Reason) {
+        let mut approved = message(zone, reason);
+        approved.meta.approved = vec![Approval::MassDeletion];
+        assert_eq!(self.deliver(vec![record("1", &approved)]).await, Vec::<String>::new());
+    }
+
     fn serial(&self) -> u32 {
         self.server.zone(ID).unwrap().serial
     }
 
     /// Name and type to TTL and values, the apex's NS and SOA left out.
-    fn hosted(&self) -> BTreeMap<(String, String), (u32, Vec<String>)> {
-        let view = self.server.zone(ID).unwrap();
-        view.rrsets
-            .iter()
-            .filter(|rrset| !(rrset.name == "example.com." && matches!(rrset.rtype, "NS" | "SOA")))
-            .map(|rrset| {
-                let mut values = rrset.values.clone();
-                values.sort();
-                ((rrset.name.clone(), rrset.rtype.to_owned()), (rrset.ttl.unwrap_or_default(), values))
-            })
-            .collect()
+    fn hosted(&self) -> Contents {
+        self.server.zone(ID).unwrap().contents()
     }
 
     /// How often an action was asked for since the last time.
@@ -205,7 +214,7 @@ impl World {
 /// Name, type, TTL and values.
 type Row<'a> = (&'a str, &'a str, u32, &'a [&'a str]);
 
-fn held(rows: &[Row<'_>]) -> BTreeMap<(String, String), (u32, Vec<String>)> {
+fn held(rows: &[Row<'_>]) -> Contents {
     rows.iter()
         .map(|(name, rtype, ttl, values)| {
             let mut values: Vec<String> = values.iter().map(ToString::to_string).collect();

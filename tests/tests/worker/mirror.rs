@@ -59,7 +59,7 @@ async fn what_comes_changes_and_goes_in_one_request_each() {
         ("", &[]),
     ];
     for (serial, (records, expected)) in (7..).zip(steps) {
-        world.sync(&zone(serial, records), Reason::Notify).await;
+        world.sync_approved(&zone(serial, records), Reason::Notify).await;
         assert_eq!(world.hosted(), held(expected), "{records}");
         assert_eq!(world.serial(), serial);
         assert_eq!(world.calls()["ChangeResourceRecordSets"], 1);
@@ -103,7 +103,7 @@ async fn zones_of_every_size_around_a_page_and_a_request() {
         assert_eq!(world.serial(), 8);
         let elements = 2 * count + 2;
         assert_eq!(world.calls()["ChangeResourceRecordSets"], elements.div_ceil(1000), "{count}");
-        world.sync(&zone(9, ""), Reason::Notify).await;
+        world.sync_approved(&zone(9, ""), Reason::Notify).await;
         assert_eq!((world.hosted().len(), world.serial()), (0, 9));
     }
 }
@@ -199,7 +199,7 @@ async fn names_and_values_as_long_as_they_can_be() {
     assert_eq!(hosted.len(), 2, "{hosted:?}");
     assert_eq!(hosted[&("t.example.com.".to_owned(), "TXT".to_owned())].1, [exact]);
     assert_eq!(world.serial(), 7);
-    world.sync(&zone(8, ""), Reason::Notify).await;
+    world.sync_approved(&zone(8, ""), Reason::Notify).await;
     assert!(world.hosted().is_empty());
 }
 

@@ -123,3 +123,65 @@ fn tls_has_roots_a_name_and_a_port() {
         assert!(problems.len() == 1 && problems[0].starts_with(told), "{told}\n{problems:?}");
     }
 }
+
+#[test]
+fn a_certificate_for_the_primary_has_its_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+    write("ca.pem", include_str!("ca.pem"));
+    let [ours, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["relay.example".to_owned()]).unwrap());
+    write("relay.pem", &ours.cert.pem());
+    write("relay.key", &ours.signing_key.serialize_pem());
+    // As good as any, but of another certificate.
+    write("other.key", &other.signing_key.serialize_pem());
+    write("locked.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n");
+    let with = |keys: &[(&str, &str)]| {
+        let keys = keys.iter().map(|(key, name)| format!("{key} = \"{}\"\n", path(name).display()));
+        let keys: String = keys.collect();
+        MINIMAL
+            .replace("[[zone]]", &format!("tls = true\ntls_ca_file = \"{}\"\n{keys}[[zone]]", path("ca.pem").display()))
+    };
+    let (cert, key) = ("tls_cert_file", "tls_key_file");
+    let config = parse(&with(&[(cert, "relay.pem"), (key, "relay.key")])).unwrap();
+    let shown = format!("{:?}", config.primaries[0].server.tls.as_ref().unwrap());
+    assert_eq!(shown, "Tls(192.0.2.1 by 1 roots, with a certificate)");
+    let without = parse(&with(&[])).unwrap();
+    assert_ne!(config.primaries, without.primaries);
+    assert_eq!(parse(&with(&[(cert, "relay.pem"), (key, "relay.key")])).unwrap().primaries, config.primaries);
+
+    for (keys, told) in [
+        (&[(cert, "relay.pem")][..], "8: primary.main.tls_cert_file: it needs its key beside it, as tls_key_file"),
+        (&[(key, "relay.key")], "8: primary.main.tls_key_file: it needs its certificate beside it, as tls_cert_file"),
+        (
+            &[(cert, "none.pem"), (key, "relay.key")],
+            "8: primary.main.tls_cert_file: failed to read /none.pem: I/O error: No such file",
+        ),
+        (
+            &[(cert, "relay.key"), (key, "relay.key")],
+            "8: primary.main.tls_cert_file: failed to find a certificate in /relay.key",
+        ),
+        (
+            &[(cert, "relay.pem"), (key, "none.key")],
+            "9: primary.main.tls_key_file: failed to read /none.key: I/O error: No such file",
+        ),
+        (
+            &[(cert, "relay.pem"), (key, "relay.pem")],
+            "9: primary.main.tls_key_file: failed to find a private key in /relay.pem",
+        ),
+        (
+            &[(cert, "relay.pem"), (key, "locked.key")],
+            "9: primary.main.tls_key_file: failed to find a private key in /locked.key: it is to hold one in PEM, not encrypted",
+        ),
+        (
+            &[(cert, "relay.pem"), (key, "other.key")],
+            "9: primary.main.tls_key_file: failed to use the key in /other.key with the certificate in /relay.pem: ",
+        ),
+    ] {
+        let problems = problems(&with(keys));
+        let told_here = problems[0].replace(directory.path().to_str().unwrap(), "");
+        assert!(problems.len() == 1 && told_here.starts_with(&format!("relay.toml:{told}")), "{told}\n{problems:?}");
+    }
+    let off = MINIMAL.replace("[[zone]]", "tls_cert_file = \"a\"\ntls_key_file = \"b\"\n[[zone]]");
+    assert!(problems(&off).iter().all(|problem| problem.contains("it means nothing without tls = true")));
+}

@@ -1,0 +1,113 @@
+//! Queues and a bucket that take everything at once and keep only what it was: what benchmarks of the relay send to, so that
+//! they measure the relay.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{post, put};
+use secondary53_zone::{Name, Serial};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::StackError;
+use super::usage::now;
+
+/// The most octets of one object.
+const OBJECT: usize = 1 << 30;
+
+/// Dropped, it ends.
+#[derive(Debug)]
+pub struct Sink {
+    /// For `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_S3`, behind `http://`.
+    pub address: SocketAddr,
+    accepted: watch::Sender<Vec<Accepted>>,
+    task: JoinHandle<()>,
+}
+
+/// A message that was accepted.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The zone.
+    pub zone: Name,
+    /// Its serial.
+    pub serial: Serial,
+    /// When it came.
+    pub at: Instant,
+}
+
+impl Sink {
+    /// Starts it on a free port.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn start() -> Result<Self, StackError> {
+        let failed = StackError::io("listen for messages");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(StackError::io("listen for messages"))?;
+        let accepted = watch::Sender::<Vec<Accepted>>::default();
+        let app = Router::new()
+            .route("/", post(message))
+            .route("/{*object}", put(object))
+            .layer(DefaultBodyLimit::max(OBJECT))
+            .with_state(Arc::new(accepted.clone()));
+        let task = tokio::spawn(async move {
+            // It ends with the task.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { address, accepted, task })
+    }
+
+    /// What came so far, and what comes.
+    pub fn accepted(&self) -> watch::Receiver<Vec<Accepted>> {
+        self.accepted.subscribe()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Sent {
+    message_attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+struct Attributes {
+    zone: Attribute,
+    serial: Attribute,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attribute {
+    string_value: String,
+}
+
+async fn message(State(accepted): State<Arc<watch::Sender<Vec<Accepted>>>>, body: Bytes) -> Response {
+    let at = now();
+    let read = || {
+        let Sent { message_attributes: Attributes { zone, serial } } = serde_json::from_slice(&body).ok()?;
+        Some(Accepted { zone: zone.string_value.parse().ok()?, serial: serial.string_value.parse().ok()?, at })
+    };
+    match read() {
+        Some(one) => accepted.send_modify(|all| all.push(one)),
+        None => return axum::http::StatusCode::BAD_REQUEST.into_response(),
+    }
+    let answer = r#"{"MessageId":"1","MD5OfMessageBody":"","SequenceNumber":"1"}"#;
+    ([("content-type", "application/x-amz-json-1.0")], answer).into_response()
+}
+
+async fn object(_: Bytes) -> Response {
+    [("etag", "\"0\"")].into_response()
+}

@@ -1,0 +1,158 @@
+//! A FIFO queue with its dead-letter queue, as SQS promises it and no better: a message comes at least once, a group is one
+//! line, and what was received too often is moved. Time is an argument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use serde_json::{Map, Value, json};
+
+/// From a receive to the next, where nobody deletes the message.
+pub const VISIBILITY: Duration = Duration::from_mins(12);
+/// Receives, after which the next one moves the message.
+pub const MAX_RECEIVES: u32 = 5;
+/// Messages of one batch.
+const BATCH: usize = 10;
+/// For so long an id is known.
+const DEDUPLICATION: Duration = Duration::from_mins(5);
+
+/// A message as SQS keeps it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub id: String,
+    pub body: String,
+    /// Name to `{DataType, StringValue}`.
+    pub attributes: Map<String, Value>,
+    pub group: String,
+    pub receives: u32,
+    visible_at: Duration,
+    sent_at: Duration,
+    first_received_at: Option<Duration>,
+}
+
+#[derive(Debug, Default)]
+pub struct Queue {
+    groups: BTreeMap<String, VecDeque<Stored>>,
+    known: BTreeMap<String, Duration>,
+    counter: u64,
+    /// Moved by redrive, or sent there by a worker.
+    pub dead: Vec<Stored>,
+}
+
+impl Queue {
+    /// As `SendMessage` in the JSON protocol has it.
+    pub fn send(&mut self, request: &Value, now: Duration) -> String {
+        let (message, is_new) = self.accept(request, now);
+        let id = message.id.clone();
+        if is_new {
+            self.groups.entry(message.group.clone()).or_default().push_back(message);
+        }
+        id
+    }
+
+    /// The same to the dead-letter queue.
+    pub fn bury(&mut self, request: &Value, now: Duration) -> String {
+        let (message, is_new) = self.accept(request, now);
+        let id = message.id.clone();
+        if is_new {
+            self.dead.push(message);
+        }
+        id
+    }
+
+    fn accept(&mut self, request: &Value, now: Duration) -> (Stored, bool) {
+        let text = |key: &str| request[key].as_str().unwrap().to_owned();
+        let known = format!("{} {}", text("QueueUrl"), text("MessageDeduplicationId"));
+        self.known.retain(|_, at| now < *at + DEDUPLICATION);
+        let is_new = self.known.insert(known, now).is_none();
+        self.counter += 1;
+        let message = Stored {
+            id: format!("{:08}", self.counter),
+            body: text("MessageBody"),
+            attributes: request["MessageAttributes"].as_object().cloned().unwrap_or_default(),
+            group: text("MessageGroupId"),
+            receives: 0,
+            visible_at: now,
+            sent_at: now,
+            first_received_at: None,
+        };
+        (message, is_new)
+    }
+
+    /// Up to ten messages of groups of which none is in flight.
+    pub fn receive(&mut self, random: &mut StdRng, now: Duration) -> Vec<Stored> {
+        let mut names: Vec<_> = self.groups.keys().cloned().collect();
+        names.shuffle(random);
+        let mut batch = Vec::new();
+        for name in names {
+            let Some(group) = self.groups.get_mut(&name) else { continue };
+            if group.iter().any(|message| message.visible_at > now) {
+                continue;
+            }
+            while batch.len() < BATCH && group.front().is_some_and(|front| front.receives >= MAX_RECEIVES) {
+                self.dead.extend(group.pop_front());
+            }
+            for message in group.iter_mut().take(BATCH - batch.len()) {
+                message.receives += 1;
+                message.visible_at = now + VISIBILITY;
+                message.first_received_at.get_or_insert(now);
+                batch.push(message.clone());
+            }
+        }
+        self.groups.retain(|_, group| !group.is_empty());
+        batch
+    }
+
+    pub fn delete(&mut self, id: &str) {
+        for group in self.groups.values_mut() {
+            group.retain(|message| message.id != id);
+        }
+        self.groups.retain(|_, group| !group.is_empty());
+    }
+
+    /// As `ChangeMessageVisibility` has it; the receipt handle is the id.
+    pub fn change_visibility(&mut self, id: &str, wait: Duration, now: Duration) {
+        for message in self.groups.values_mut().flatten().filter(|message| message.id == id) {
+            message.visible_at = now + wait;
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.groups.values().map(VecDeque::len).sum()
+    }
+}
+
+impl Stored {
+    /// As the event source mapping hands it to the function.
+    pub fn record(&self) -> Value {
+        let attributes: Map<_, _> = self
+            .attributes
+            .iter()
+            .map(|(name, value)| {
+                let value = json!({"stringValue": value["StringValue"], "dataType": value["DataType"]});
+                (name.clone(), value)
+            })
+            .collect();
+        let millis = |time: Duration| time.as_millis().to_string();
+        json!({
+            "messageId": self.id,
+            "receiptHandle": self.id,
+            "body": self.body,
+            "attributes": {
+                "MessageGroupId": self.group,
+                "ApproximateReceiveCount": self.receives.to_string(),
+                "SentTimestamp": millis(self.sent_at),
+                "ApproximateFirstReceiveTimestamp": millis(self.first_received_at.unwrap_or_default()),
+            },
+            "messageAttributes": attributes,
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:main.fifo",
+        })
+    }
+
+    /// What a worker wrote on it when it put it aside.
+    pub fn quarantine(&self) -> Option<Value> {
+        serde_json::from_str(self.attributes.get("quarantine")?["StringValue"].as_str()?).ok()
+    }
+}

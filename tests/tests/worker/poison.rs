@@ -1,0 +1,180 @@
+//! RRsets that Route 53 does not take: the rest is applied, the bad ones are named, and the serial stays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use secondary53_tests::strict::{Config, ZoneSpec};
+use secondary53_zone::message::Reason;
+use serde_json::json;
+
+use super::dead_letters::{DeadLetters, one, world};
+use super::log::Log;
+use super::proxy::Fate;
+use super::{ID, World, held, message, record, zone};
+
+/// The calls since the last time that changed something, or were to.
+fn requests(world: &World) -> usize {
+    world.calls().remove("ChangeResourceRecordSets").unwrap_or_default()
+}
+
+/// `count` names with an address each, which is this one's.
+fn hosts(count: usize, last: u8) -> String {
+    (0..count).map(|i| format!("h{i} A 10.{}.{}.{last}\n", i / 256, i % 256)).collect()
+}
+
+#[tokio::test]
+async fn a_protected_rrset_is_put_aside_by_name_and_the_rest_is_applied() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
+    world.server.protect(ID, "w.example.com", "A").unwrap();
+    let sent = message(&zone(8, "w A 192.0.2.2\nnew A 192.0.2.3\nnew MX 1 w"), Reason::Notify);
+    assert_eq!(world.deliver(vec![record("1", &sent)]).await, Vec::<String>::new());
+    assert_eq!(
+        world.hosted(),
+        held(&[
+            ("w.example.com.", "A", 300, &["192.0.2.1"]),
+            ("new.example.com.", "A", 300, &["192.0.2.3"]),
+            ("new.example.com.", "MX", 300, &["1 w.example.com."]),
+        ])
+    );
+    assert_eq!(world.serial(), 7);
+    let letter = one(&dead);
+    assert_eq!(letter.message, Some(sent));
+    assert_eq!(letter.note["outcome"], "rejected");
+    assert_eq!((&letter.note["rrsets"], &letter.note["rrsets_count"]), (&json!(["w.example.com. A"]), &json!(1)));
+    assert_eq!(letter.note["plan"], json!({"create": 0, "change": 1, "delete": 0}));
+    let words = letter.note["route53"].as_str().unwrap();
+    assert!(words.contains("[name='w.example.com.', type='A'] is protected"), "{words}");
+    // Route 53's words name RRsets: no line below a warning has them.
+    let told = Log::text();
+    let with_words: Vec<&str> = told.lines().filter(|line| line.contains("is protected")).collect();
+    assert!(!with_words.is_empty() && with_words.iter().all(|line| line.contains(" WARN ")), "{with_words:?}");
+}
+
+#[tokio::test]
+async fn what_stays_bad_costs_two_requests_and_what_is_mended_goes_in() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, &hosts(500, 1)), Reason::Initial).await;
+    world.server.protect(ID, "h77.example.com", "A").unwrap();
+    let bad = format!("{}h77 A 192.0.2.77\n", hosts(77, 1))
+        + &hosts(500, 1).split_inclusive('\n').skip(78).collect::<String>();
+    world.calls();
+    world.sync(&zone(8, &format!("{bad}n8 A 192.0.2.8")), Reason::Notify).await;
+    // Refused as a whole, then the rest, then the bad one by itself.
+    assert_eq!((requests(&world), world.serial(), world.hosted().len()), (3, 7, 501));
+    assert_eq!(one(&dead).note["rrsets"], json!(["h77.example.com. A"]));
+    // Known and as it was: the rest, and the bad one once more.
+    world.sync(&zone(9, &format!("{bad}n9 A 192.0.2.9")), Reason::Notify).await;
+    assert_eq!(
+        world.calls().into_iter().collect::<Vec<_>>(),
+        [("ChangeResourceRecordSets", 2), ("ListResourceRecordSets", 3)]
+    );
+    assert_eq!((world.serial(), one(&dead).note["rrsets_count"].as_u64()), (7, Some(1)));
+    // The same again: only that is left to ask.
+    world.sync(&zone(9, &format!("{bad}n9 A 192.0.2.9")), Reason::Notify).await;
+    assert_eq!((requests(&world), dead.take().len()), (1, 1));
+    // The primary takes it back: nothing is left to refuse.
+    world.sync(&zone(10, &hosts(500, 1)), Reason::Notify).await;
+    assert_eq!((requests(&world), world.serial(), dead.take().len()), (1, 10, 0));
+    // Bad anew, then no longer protected: applied, and the serial with it.
+    world.sync(&zone(11, &bad), Reason::Notify).await;
+    assert_eq!((world.serial(), dead.take().len()), (10, 1));
+    world.server.allow(ID, "h77.example.com", "A").unwrap();
+    world.sync(&zone(12, &bad), Reason::Notify).await;
+    assert_eq!((world.serial(), dead.take().len()), (12, 0));
+    assert_eq!(world.hosted()[&("h77.example.com.".to_owned(), "A".to_owned())].1, ["192.0.2.77"]);
+}
+
+#[tokio::test]
+async fn words_that_name_nothing_are_no_hindrance() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, &hosts(600, 1)), Reason::Initial).await;
+    for name in ["h3.example.com", "h599.example.com"] {
+        world.server.refuse(ID, name, "A", "FATAL problem: Something (It is bad) encountered").unwrap();
+    }
+    world.calls();
+    world.sync(&zone(8, &hosts(600, 2)), Reason::Notify).await;
+    let requests = requests(&world);
+    assert!(requests < 45, "{requests} requests");
+    let hosted = world.hosted();
+    let old: Vec<_> = hosted
+        .iter()
+        .filter(|(_, (_, values))| values[0].ends_with(".1"))
+        .map(|((name, _), _)| name.as_str())
+        .collect();
+    assert_eq!((old, hosted.len(), world.serial()), (vec!["h3.example.com.", "h599.example.com."], 600, 7));
+    assert_eq!(one(&dead).note["rrsets_count"], 2);
+}
+
+#[tokio::test]
+async fn what_happens_at_one_name_is_never_split() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, "w A 192.0.2.1\nw TXT \"x\"\nv A 192.0.2.1"), Reason::Initial).await;
+    world.server.refuse(ID, "w.example.com", "CNAME", "No.").unwrap();
+    world.sync(&zone(8, "w CNAME v\nv A 192.0.2.2"), Reason::Notify).await;
+    assert_eq!(
+        world.hosted(),
+        held(&[
+            ("w.example.com.", "A", 300, &["192.0.2.1"]),
+            ("w.example.com.", "TXT", 300, &["\"x\""]),
+            ("v.example.com.", "A", 300, &["192.0.2.2"]),
+        ])
+    );
+    // Of the name, everything that was to happen is named.
+    let rrsets = json!(["w.example.com. A", "w.example.com. CNAME", "w.example.com. TXT"]);
+    assert_eq!((world.serial(), &one(&dead).note["rrsets"]), (7, &rrsets));
+}
+
+#[tokio::test]
+async fn the_serial_is_last_so_a_stop_half_way_is_finished_later() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, ""), Reason::Initial).await;
+    // The name is taken by an RRset that cannot be deleted, and everything else goes in, batch by batch.
+    world.server.seed(ID, &[("h999.example.com.", "CNAME", 60, &["x."])]).unwrap();
+    world.server.protect(ID, "h999.example.com", "CNAME").unwrap();
+    world.sync(&zone(8, &hosts(2500, 1)), Reason::Notify).await;
+    assert_eq!((world.serial(), world.hosted().len()), (7, 2500));
+    assert_eq!(one(&dead).note["rrsets"], json!(["h999.example.com. A", "h999.example.com. CNAME"]));
+}
+
+#[tokio::test]
+async fn a_zone_of_nothing_but_bad_ones_ends() {
+    let (world, dead) = world().await;
+    for number in 0..300 {
+        world.server.refuse(ID, &format!("h{number}.example.com"), "A", "No.").unwrap();
+    }
+    world.sync(&zone(7, &hosts(300, 1)), Reason::Initial).await;
+    let requests = requests(&world);
+    assert!(requests < 70, "{requests} requests");
+    let note = one(&dead).note;
+    assert_eq!((world.serial(), world.hosted().len(), note["rrsets_count"].as_u64()), (1, 0, Some(300)));
+    assert!((10..300).contains(&note["rrsets"].as_array().unwrap().len()));
+}
+
+#[tokio::test]
+async fn a_soa_that_is_refused_is_named() {
+    let (world, dead) = world().await;
+    world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
+    world.server.protect(ID, "example.com", "SOA").unwrap();
+    world.sync(&zone(8, "w A 192.0.2.2"), Reason::Notify).await;
+    assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.2"])]));
+    assert_eq!((world.serial(), &one(&dead).note["rrsets"]), (7, &json!(["example.com. SOA"])));
+}
+
+#[tokio::test]
+async fn lost_answers_in_a_search_are_not_taken_for_bad_rrsets() {
+    let dead = DeadLetters::start().await;
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let mut world = World::behind(Config { zones, ..Config::default() }, |_| Fate::Answered).await;
+    world.worker.quarantine = dead.quarantine();
+    world.sync(&zone(7, &hosts(20, 1)), Reason::Initial).await;
+    world.server.protect(ID, "h7.example.com", "A").unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    world.meddle(move |line| {
+        let is_lost = line.starts_with("POST") && count.fetch_add(1, Ordering::Relaxed) == 1;
+        if is_lost { Fate::AnswerLost } else { Fate::Answered }
+    });
+    world.sync(&zone(8, &hosts(20, 2)), Reason::Notify).await;
+    let changed = world.hosted().values().filter(|(_, values)| values[0].ends_with(".2")).count();
+    assert_eq!((changed, world.serial(), &one(&dead).note["rrsets"]), (19, 7, &json!(["h7.example.com. A"])));
+}
