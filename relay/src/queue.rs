@@ -427,12 +427,14 @@ mod tests {
     }
 
     fn queues() -> Arc<[Arc<config::Queue>]> {
-        let queue = |name: &str| Arc::new(config::Queue {
+        let queue = |name: &str| {
+            Arc::new(config::Queue {
                 name: name.into(),
                 url: name.into(),
                 region: String::new(),
                 overflow_bucket: None,
-            });
+            })
+        };
         [queue("a"), queue("b")].into()
     }
 

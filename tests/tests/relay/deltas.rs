@@ -40,3 +40,24 @@ async fn what_changed_goes_with_the_snapshot_where_it_is_little() {
     let sent = sqs.accepted().pop().unwrap().snapshot();
     assert_eq!((sent.zone().serial(), sent.delta()), (Serial(8), None));
 }
+
+/// While 2 is on its way, 1 is what is stored. A worker may have done a part of 2.
+#[tokio::test]
+async fn what_is_on_its_way_is_passed_over_by_no_delta() {
+    let (primary, sqs, place) = world(Config::new().zone(version(1, 0))).await;
+    let relay = place.run().await;
+    relay.logged(&["sent", "serial=1"]).await;
+    sqs.set_held(true);
+    primary.set_zone(version(2, 1));
+    primary.notify(relay.address).await.unwrap();
+    sqs.wait_for_arrived(2).await;
+    primary.set_zone(version(3, 1));
+    primary.notify(relay.address).await.unwrap();
+    relay.logged(&["transferred", "serial=3"]).await;
+    sqs.set_held(false);
+    let accepted = sqs.wait_for(3).await;
+    let base = |index: usize| accepted[index].snapshot().delta().map(secondary53_zone::Delta::base);
+    assert_eq!((base(0), base(1)), (None, Some(Serial(1))));
+    // 2 may have been stored by the time that 3 was packed.
+    assert!(base(2).is_none_or(|base| base == Serial(2)));
+}
