@@ -177,7 +177,10 @@ async fn datagrams(socket: UdpSocket, addresses: UdpSocketState, ears: Ears) {
                 continue;
             }
         };
-        let mut batch: [_; BATCH] = array::from_fn(|index| (ears.sources.know(came[index].addr.ip()), index));
+        let mut batch: [_; BATCH] = {
+            let sources = ears.sources.borrow();
+            array::from_fn(|index| (sources.know(came[index].addr.ip()), index))
+        };
         let batch = &mut batch[..count.min(BATCH)];
         // In the order in which they came, but primaries first.
         batch.sort_by_key(|(is_known, _)| !is_known);
