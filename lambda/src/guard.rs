@@ -159,10 +159,12 @@ pub fn on_plan<'a>(plan: &'a Plan, terms: Terms<'_>) -> Result<Passed<'a>, Held>
 }
 
 /// Whether a plan deletes so little that it may be applied though the hosted zone was not read and its RRsets were not
-/// counted: half of what [`on_plan`] lets pass. A small zone is read quickly.
-pub fn on_delta(plan: &Plan, policy: Policy) -> bool {
+/// counted: half of what [`on_plan`] lets pass, or as much as an operator approved. A small zone is read quickly.
+pub fn on_delta(plan: &Plan, terms: Terms<'_>) -> bool {
+    let Terms { approved, policy, .. } = terms;
     let Deletions { deleted, of } = plan.deletions();
-    deleted == 0 || (of >= policy.min_rrsets && deleted.saturating_mul(200) <= of.saturating_mul(policy.percent))
+    let is_free = deleted == 0 || approved.contains(&Approval::MassDeletion);
+    is_free || (of >= policy.min_rrsets && deleted.saturating_mul(200) <= of.saturating_mul(policy.percent))
 }
 
 /// Holds what the hosted zone would have against what it may. One that has too much already may still shrink.
@@ -277,14 +279,14 @@ mod tests {
 
     #[test]
     fn without_counting_only_half_as_much_may_go() {
-        let policy = Policy::default();
         for (there, goes, plain) in
             [(1, 0, true), (2, 1, false), (9, 1, false), (10, 1, true), (20, 3, true), (20, 4, false), (20, 20, false)]
         {
-            assert_eq!(on_delta(&plan_of(there, goes), policy), plain, "{goes} of {there}");
+            assert_eq!(on_delta(&plan_of(there, goes), TRUSTING), plain, "{goes} of {there}");
         }
-        let policy = Policy { percent: 100, min_rrsets: 0 };
-        assert!(!on_delta(&plan_of(1, 1), policy));
+        let all = Terms { policy: Policy { percent: 100, min_rrsets: 0 }, ..TRUSTING };
+        assert!(!on_delta(&plan_of(1, 1), all));
+        assert!(on_delta(&plan_of(1, 1), Terms { approved: &[Approval::MassDeletion], ..TRUSTING }));
     }
 
     #[test]

@@ -22,15 +22,15 @@ use secondary53_zone::serial::Serial;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Limits;
 
-use crate::guard::{Held, Policy, Terms};
+use crate::guard::{self, Held, Policy, Terms};
 use crate::isolate::Refused;
-use crate::metrics;
+use crate::metrics::{self, Took};
 use crate::overflow::{Overflow, OverflowError};
 use crate::plan::Counts;
 use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
 use crate::refusals::Refusals;
-use crate::route53::{Route53, Route53Error};
+use crate::route53::{Creation, HostedZone, Route53, Route53Error};
 use crate::sync::{self, Outcome};
 use crate::turns::Clock;
 
@@ -58,6 +58,8 @@ pub struct Worker {
     pub policy: Policy,
     /// What Route 53 is known to refuse.
     pub refusals: Refusals,
+    /// How the hosted zone of a zone that has none is made, if it is.
+    pub creation: Option<Creation>,
 }
 
 /// Messages that are worked on one after the other.
@@ -188,6 +190,8 @@ impl Worker {
                     continue;
                 }
             };
+            // A part of what it supersedes may have been done: then the hosted zone is not what its serial says.
+            let snapshot = if messages.is_empty() { snapshot } else { snapshot.with_delta(None) };
             // One that wants a full comparison is not superseded by one that does not.
             let trusts_serial =
                 message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
@@ -198,6 +202,23 @@ impl Worker {
             return Ok(());
         }
         Ok(())
+    }
+
+    /// The hosted zone, made where there is none and the function was told to.
+    async fn find(
+        &self,
+        message: &Message,
+        snapshot: &Snapshot,
+        stop_at: Duration,
+    ) -> Result<HostedZone<'_>, Route53Error> {
+        let (zone, id) = (&message.zone, message.meta.hosted_zone_id.as_deref());
+        match &self.creation {
+            // Not for what would be held the next moment.
+            Some(creation) if id.is_none() && guard::on_zone(zone, snapshot.zone()).is_ok() => {
+                self.route53.find_or_create(zone, creation, message.digest, Some(stop_at)).await
+            }
+            _ => self.route53.find_by(zone, id, Some(stop_at)).await,
+        }
     }
 
     /// A message's snapshot, from wherever it is; or why there is none, which no retry can mend.
@@ -227,13 +248,13 @@ impl Worker {
         let id = message.meta.hosted_zone_id.as_deref();
         let (mut calls, mut throttles, mut applied) = (0, 0, 0);
         let result = async {
-            let mut hosted = self.route53.find_by(&message.zone, id, Some(stop_at)).await?;
+            let mut hosted = self.find(message, snapshot, stop_at).await?;
             let mut result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
             if let (Err(Route53Error::NoSuchHostedZone(_)), None) = (&result, id) {
                 // It was found by name, and may have been made anew since.
                 self.route53.forget(&message.zone);
                 let before = hosted;
-                hosted = self.route53.find_by(&message.zone, None, Some(stop_at)).await?;
+                hosted = self.find(message, snapshot, stop_at).await?;
                 hosted.calls += before.calls;
                 hosted.throttles += before.throttles;
                 result = sync::sync(&mut hosted, snapshot, terms, &self.refusals).await;
@@ -245,14 +266,14 @@ impl Worker {
         let ended = now();
         let milliseconds = millis(ended).saturating_sub(millis(began));
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
-        let path = if let Ok(Outcome::Applied { path, .. }) = &result { Some(*path) } else { None };
-        if let Some(line) = metrics::took(zone, throttles, path, millis(ended)) {
+        let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
+        let took = Took { calls, throttles, superseded, notify_to_accepted_ms };
+        if let Some(line) = metrics::synced(zone, &result, took, millis(ended)) {
             println!("{line}");
         }
         match result {
             Ok(Outcome::Applied { plan, batches, path }) => {
                 let counts = plan.counts();
-                let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
                 let untranslated: Vec<_> =
                     plan.untranslated.iter().map(|(rtype, records)| format!("{rtype}:{records}")).collect();
                 tracing::info!(
@@ -348,6 +369,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
             Kind::NoHostedZone
         }
         Route53Error::OtherName { .. } => Kind::OtherZone,
+        Route53Error::AlreadyMade => Kind::NoHostedZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
         | Route53Error::Unavailable { .. }

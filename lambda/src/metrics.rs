@@ -4,13 +4,15 @@
 //! One dimension, the RR type: a zone in it would make a metric, and a price, of every zone.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
 use serde_json::json;
 
-use crate::plan::Plan;
-use crate::sync::Path;
+use crate::plan::{Counts, Plan};
+use crate::route53::Route53Error;
+use crate::sync::{Outcome, Path};
 
 /// Where the metrics stand in CloudWatch.
 const NAMESPACE: &str = "secondary53";
@@ -27,24 +29,61 @@ pub fn left_out(zone: &Name, plan: &Plan, at_ms: u64) -> Vec<String> {
     untranslatable.chain(left_out).map(|(name, (rtype, count))| line(zone, name, *rtype, *count, at_ms)).collect()
 }
 
-/// What a zone took: `Throttles`, how often Route 53 said to slow down, or that the hosted zone was busy; `FastPath` or
-/// `FullPath`, that it was changed by what the snapshot said, or by all that the hosted zone holds. Nothing where all are 0.
-pub fn took(zone: &Name, throttles: u32, path: Option<Path>, at_ms: u64) -> Option<String> {
-    let is = |wanted| u32::from(path == Some(wanted));
-    let counted = [("Throttles", throttles), ("FastPath", is(Path::Fast)), ("FullPath", is(Path::Full))];
-    let counted: Vec<_> = counted.into_iter().filter(|(_, count)| *count > 0).collect();
-    if counted.is_empty() {
+/// What a snapshot took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Requests to Route 53.
+    pub calls: u32,
+    /// How often Route 53 said to slow down, or that the hosted zone was busy.
+    pub throttles: u32,
+    /// Snapshots of the same zone that were passed over for it.
+    pub superseded: usize,
+    /// From the NOTIFY until Route 53 had accepted the last of it, in milliseconds.
+    pub notify_to_accepted_ms: Option<u64>,
+}
+
+/// What a snapshot came to and took, a line without dimensions; what is 0 is left out, and a line of nothing is none.
+///
+/// `AppliedChanges` (RRsets, and the SOA), `FastPath` or `FullPath` (it was changed by what the snapshot said, or by all that
+/// the hosted zone holds), `SecondsToAccepted`; `Held`, `Stale`, `Rejected` (RRsets), `Retries`; and of each `ApiCalls`,
+/// `Throttles`, `Superseded`.
+pub fn synced(zone: &Name, result: &Result<Outcome, Route53Error>, took: Took, at_ms: u64) -> Option<String> {
+    let mut counted = vec![
+        ("ApiCalls", took.calls as usize),
+        ("Throttles", took.throttles as usize),
+        ("Superseded", took.superseded),
+    ];
+    match result {
+        Ok(Outcome::Applied { plan, path, .. }) => {
+            let Counts { created, changed, deleted } = plan.counts();
+            let changes = created + changed + deleted + usize::from(plan.soa.is_some());
+            let path = if *path == Path::Fast { "FastPath" } else { "FullPath" };
+            counted.extend([("AppliedChanges", changes), (path, 1)]);
+        }
+        Ok(Outcome::Stale) => counted.push(("Stale", 1)),
+        Ok(Outcome::Held { .. }) => counted.push(("Held", 1)),
+        Ok(Outcome::Refused { refused, .. }) => {
+            counted.push(("Rejected", refused.iter().map(|refused| refused.rrsets().len()).sum()));
+        }
+        Err(error) if error.is_transient() => counted.push(("Retries", 1)),
+        Ok(Outcome::Unchanged) | Err(_) => {}
+    }
+    counted.retain(|(_, count)| *count > 0);
+    let seconds = took.notify_to_accepted_ms.filter(|_| matches!(result, Ok(Outcome::Applied { .. })));
+    if counted.is_empty() && seconds.is_none() {
         return None;
     }
-    let metrics: Vec<_> = counted.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
-    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
-    let mut line = json!({
-        "_aws": { "Timestamp": at_ms, "CloudWatchMetrics": [directive] },
-        "zone": zone.to_string(),
-    });
+    let mut metrics: Vec<_> = counted.iter().map(|(name, _)| json!({ "Name": name, "Unit": "Count" })).collect();
+    let mut line = json!({ "zone": zone.to_string() });
     for (name, count) in counted {
         line[name] = count.into();
     }
+    if let Some(milliseconds) = seconds {
+        metrics.push(json!({ "Name": "SecondsToAccepted", "Unit": "Seconds" }));
+        line["SecondsToAccepted"] = Duration::from_millis(milliseconds).as_secs_f64().into();
+    }
+    let directive = json!({ "Namespace": NAMESPACE, "Dimensions": [[]], "Metrics": metrics });
+    line["_aws"] = json!({ "Timestamp": at_ms, "CloudWatchMetrics": [directive] });
     Some(line.to_string())
 }
 
@@ -63,7 +102,9 @@ fn line(zone: &Name, name: &str, rtype: Rtype, count: usize, at_ms: u64) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{LeftOut, WhyLeftOut};
+    use crate::guard::Held;
+    use crate::isolate::Refused;
+    use crate::plan::{LeftOut, NameChanges, WhyLeftOut};
 
     #[test]
     fn each_type_has_a_line_that_cloudwatch_reads() {
@@ -99,18 +140,34 @@ mod tests {
     }
 
     #[test]
-    fn what_a_zone_took_is_one_line_or_none() {
+    fn what_became_of_a_snapshot_is_one_line_or_none() {
         let zone = Name::parse("example.com").unwrap();
-        assert_eq!(took(&zone, 0, None, 0), None);
-        for (throttles, path, named) in [
-            (3, None, &["Throttles"][..]),
-            (0, Some(Path::Fast), &["FastPath"]),
-            (2, Some(Path::Full), &["Throttles", "FullPath"]),
+        let applied = |path| Ok(Outcome::Applied { plan: Plan::default(), batches: 1, path });
+        let refused = Refused::of(&NameChanges { name: zone.clone(), changes: Vec::new(), others_stay: false }, "No.");
+        let held = || Ok(Outcome::Held { held: Held::Signed(zone.clone()), plan: None });
+        let busy = Took { calls: 3, throttles: 2, superseded: 1, notify_to_accepted_ms: Some(1_500) };
+        let idle = Took::default();
+        for (result, took, told) in [
+            (Ok(Outcome::Unchanged), idle, None),
+            (Ok(Outcome::Stale), idle, Some("Stale=1")),
+            (held(), Took { calls: 1, ..idle }, Some("ApiCalls=1 Held=1")),
+            (applied(Path::Full), idle, Some("FullPath=1")),
+            (applied(Path::Fast), busy, Some("ApiCalls=3 Throttles=2 Superseded=1 FastPath=1 SecondsToAccepted=1.5")),
+            (Ok(Outcome::Refused { plan: Plan::default(), refused: vec![refused] }), idle, None),
+            (Err(Route53Error::Endless { operation: "x" }), idle, Some("Retries=1")),
+            (Err(Route53Error::NoHostedZone(zone.clone())), idle, None),
         ] {
-            let line: serde_json::Value = serde_json::from_str(&took(&zone, throttles, path, 7).unwrap()).unwrap();
-            let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
-            assert_eq!(metrics.iter().map(|metric| metric["Name"].as_str().unwrap()).collect::<Vec<_>>(), named);
-            assert!(named.iter().all(|name| line[*name] == if *name == "Throttles" { throttles } else { 1 }));
+            let line = synced(&zone, &result, took, 7);
+            let line = line.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+            let said = line.map(|line| {
+                let metric = &line["_aws"]["CloudWatchMetrics"][0];
+                assert_eq!((&line["_aws"]["Timestamp"], &metric["Dimensions"]), (&json!(7), &json!([[]])));
+                // What the alarms count in lines of the log must not be in this one.
+                assert!(line.get("outcome").is_none() && line.get("message").is_none());
+                let names = metric["Metrics"].as_array().unwrap().iter().map(|metric| metric["Name"].as_str().unwrap());
+                names.map(|name| format!("{name}={}", line[name])).collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(said.as_deref(), told);
         }
     }
 }

@@ -165,8 +165,15 @@ impl Plan {
         let is_held = |rrset: &Rrset<'_>| !is_apexs_own(rrset) && value::HELD.contains(&rrset.rtype());
         let Counts { created, deleted, .. } = plan.counts();
         plan.ours = (desired.rrsets().filter(is_held).count() + deleted).saturating_sub(created);
-        plan.there = plan.ours;
+        // And the NS and the SOA.
+        plan.there = plan.ours + 2;
         plan
+    }
+
+    /// Whether a hosted zone's SOA is what it becomes with a zone of this SOA: the serial, and all else that is not Route 53's.
+    pub fn is_done_in(hosted: &HostedSoa, zone: &Zone) -> bool {
+        let soa = zone.get(zone.apex().by_ref(), Rtype::SOA);
+        soa.is_some_and(|soa| soa_to_be(hosted, &soa).is_none())
     }
 
     fn compare(hosted: &[HostedRrset], desired: &Zone, hosted_soa: &HostedSoa) -> Self {

@@ -6,6 +6,7 @@
 //! refused the second time, and the zone is read anew.
 
 mod attempt;
+mod create;
 mod quota;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
 
 use self::attempt::Attempts;
+pub use self::create::Creation;
 use crate::batch::{Action, Batch, Item};
 use crate::handler;
 use crate::hosted::{HostedError, HostedRrset, HostedSoa, sort_hosted};
@@ -60,6 +62,9 @@ pub enum Route53Error {
         /// How many.
         count: usize,
     },
+    /// The hosted zone that was to be made has been made before.
+    #[error("a hosted zone was made of this snapshot before, and is there no more: the next snapshot makes another")]
+    AlreadyMade,
     /// No hosted zone has the id.
     #[error(
         "there is no hosted zone {0}: was it deleted? Mend hosted_zone_id in the relay's configuration of the zone"
@@ -180,18 +185,7 @@ impl Route53 {
     ) -> Result<HostedZone<'_>, Route53Error> {
         let wanted = (name.clone(), id.map(ToOwned::to_owned));
         let cached = self.ids.lock().unwrap_or_else(PoisonError::into_inner).get(&wanted).cloned();
-        // Until the id is known it is the name that stands in the lines.
-        let mut hosted = HostedZone {
-            client: &self.client,
-            turns: &self.turns,
-            id: id.map_or_else(|| name.to_string(), |id| bare_id(id).to_owned()),
-            name: name.clone(),
-            calls: 0,
-            throttles: 0,
-            applied: 0,
-            stop_at,
-            known_quota: None,
-        };
+        let mut hosted = self.hosted(name, id, stop_at);
         hosted.id = match (cached, id) {
             (Some(cached), _) => cached,
             (None, Some(_)) => hosted.check().await?,
@@ -199,6 +193,21 @@ impl Route53 {
         };
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(wanted, hosted.id.clone());
         Ok(hosted)
+    }
+
+    fn hosted(&self, name: &Name, id: Option<&str>, stop_at: Option<Duration>) -> HostedZone<'_> {
+        HostedZone {
+            client: &self.client,
+            turns: &self.turns,
+            // Until the id is known it is the name that stands in the lines.
+            id: id.map_or_else(|| name.to_string(), |id| bare_id(id).to_owned()),
+            name: name.clone(),
+            calls: 0,
+            throttles: 0,
+            applied: 0,
+            stop_at,
+            known_quota: None,
+        }
     }
 
     /// Forgets where a zone was: it may have been deleted and made anew.

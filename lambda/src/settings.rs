@@ -6,6 +6,7 @@ use secondary53_aws::objects::is_bucket;
 use secondary53_zone::zone::Limits;
 
 use crate::guard::Policy;
+use crate::route53::Creation;
 
 /// What a snapshot may take of the function's memory: one part in so many. It is held unfolded and as a zone, in a vector
 /// that may have grown to twice what it needs, and beside it stand the hosted zone and the plan.
@@ -35,6 +36,9 @@ pub struct Settings {
     pub workers: u32,
     /// `MASS_DELETION_PERCENT` and `MASS_DELETION_MIN_RRSETS`: what may be deleted without an operator's word.
     pub policy: Policy,
+    /// `CREATE_HOSTED_ZONES`: `true` where the hosted zone of a zone that has none is to be made; and
+    /// `DELEGATION_SET_ID`, the reusable delegation set that it is made with.
+    pub creation: Option<Creation>,
 }
 
 /// A variable does not read.
@@ -76,7 +80,14 @@ pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Set
     policy.percent = percent.unwrap_or(policy.percent);
     let min_rrsets = read(variable, "MASS_DELETION_MIN_RRSETS", "a whole number of RRsets", |_| true)?;
     policy.min_rrsets = min_rrsets.unwrap_or(policy.min_rrsets);
-    Ok(Settings { dlq_url, queue_url, overflow_buckets, limits, workers, policy })
+    let creation = {
+        let creates = read(variable, "CREATE_HOSTED_ZONES", "true or false", |_: &bool| true)?.unwrap_or(false);
+        let wanted = "the id of a reusable delegation set, letters and digits";
+        let is_id = |id: &String| id.bytes().all(|octet| octet.is_ascii_alphanumeric());
+        let delegation_set_id = read(variable, "DELEGATION_SET_ID", wanted, is_id)?;
+        creates.then_some(Creation { delegation_set_id })
+    };
+    Ok(Settings { dlq_url, overflow_buckets, queue_url, limits, workers, policy, creation })
 }
 
 fn read<T: FromStr>(
@@ -163,5 +174,22 @@ mod tests {
             );
         }
         assert!(read("MASS_DELETION_MIN_RRSETS", "ten").is_err());
+    }
+
+    #[test]
+    fn hosted_zones_are_made_only_where_that_is_said() {
+        let read = |creates: &'static str, set: &'static str| {
+            let value = move |key: &str| match key {
+                "CREATE_HOSTED_ZONES" => Some(creates.to_owned()),
+                "DELEGATION_SET_ID" => Some(set.to_owned()),
+                _ => None,
+            };
+            from_environment(value).map(|settings| settings.creation)
+        };
+        assert_eq!(from_environment(|_| None).unwrap().creation, None);
+        assert_eq!(read("false", "N1"), Ok(None));
+        assert_eq!(read("true", ""), Ok(Some(Creation::default())));
+        assert_eq!(read("true", "N1"), Ok(Some(Creation { delegation_set_id: Some("N1".to_owned()) })));
+        assert!(read("yes", "").is_err() && read("true", "/delegationset/N1").is_err());
     }
 }

@@ -217,7 +217,7 @@ fn fast(
     terms: Terms<'_>,
     refusals: &Refusals,
 ) -> Option<Plan> {
-    let starts_here = |delta: &&Delta| delta.base() == soa.soa.serial && !soa.is_route_53s_own();
+    let starts_here = |delta: &&Delta| Plan::is_done_in(soa, delta.before()) && !soa.is_route_53s_own();
     let delta = snapshot.delta().filter(starts_here)?;
     if refusals.is_any(&hosted.id) {
         // Some of a later serial was applied: the hosted zone is not what its serial says.
@@ -229,7 +229,7 @@ fn fast(
     }
     let plan = Plan::of_delta(delta, snapshot.zone(), soa);
     // Where it could matter, all is read and counted.
-    let is_plain = guard::on_delta(&plan, terms.policy) && plan.size_at_most() <= hosted.assured_quota();
+    let is_plain = guard::on_delta(&plan, terms) && plan.size_at_most() <= hosted.assured_quota();
     is_plain.then_some(plan)
 }
 

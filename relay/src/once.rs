@@ -12,7 +12,7 @@ use crate::config::{self, Config};
 use crate::control;
 use crate::daemon::{self, Clock, DaemonError, Stored};
 use crate::discover::Account;
-use crate::job::{self, Ending, Errand, Turns};
+use crate::job::{self, Ending, Errand, Stored as Base, Turns};
 use crate::queue::{self, Outgoing, Sender};
 use crate::refresh::{Backwards, Cause, Standing, Takes};
 use crate::store::Store;
@@ -174,8 +174,8 @@ impl Pass {
         }
         let reason = daemon::reason(accepted, Cause::Timer);
         let meta = daemon::meta(&config, &zone, &fetched, None, clock.unix_ms());
-        let limits = config.limits.transfer.zone;
-        match job::pack(fetched, reason, meta, zone.overflows(), turn, Arc::clone(&store), limits).await {
+        let stored = Base { store: Arc::clone(&store), limits: config.limits.transfer.zone, last: ours };
+        match job::pack(fetched, reason, meta, zone.overflows(), turn, stored).await {
             Ok(message) => {
                 let outgoing = Outgoing::to_all(message, &zone.queues);
                 deliver(&config, clock, sender, store, outgoing).await

@@ -23,7 +23,9 @@ proptest! {
     #[test]
     fn a_deltas_plan_is_that_of_a_full_comparison(base in zones(), next in zones()) {
         let (base, next) = (with_serial(&base, 7), with_serial(&next, 8));
-        prop_assert_eq!(of_delta(&base, &next), plan(&hosted_of(&base), &next));
+        let (fast, full) = (of_delta(&base, &next), plan(&hosted_of(&base), &next));
+        // How many RRsets there are, only a listing tells to the last one.
+        prop_assert_eq!(Plan { there: full.there, ..fast }, full);
     }
 }
 

@@ -118,13 +118,19 @@ where
     }
     match error.code() {
         Some("InvalidChangeBatch") => Route53Error::InvalidChangeBatch(message()),
+        Some("HostedZoneAlreadyExists") => Route53Error::AlreadyMade,
         Some("NoSuchHostedZone") => Route53Error::NoSuchHostedZone(id.to_owned()),
         Some(
             code @ ("AccessDenied"
             | "AccessDeniedException"
             | "InvalidInput"
             | "NotAuthorizedException"
-            | "InvalidDomainName"),
+            | "InvalidDomainName"
+            | "ConflictingDomainExists"
+            | "DelegationSetNotAvailable"
+            | "DelegationSetNotReusable"
+            | "NoSuchDelegationSet"
+            | "TooManyHostedZones"),
         ) => Route53Error::Refused { operation, code: code.to_owned(), message: message() },
         Some(code) => Route53Error::Unavailable { operation, message: format!("{code}: {}", message()) },
         None => Route53Error::Unavailable { operation, message: DisplayErrorContext(error).to_string() },

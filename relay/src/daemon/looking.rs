@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{Daemon, Done};
 use crate::config::{self, Config};
-use crate::job::{self, Ending, Errand, Looked, Turn, Turns};
+use crate::job::{self, Ending, Errand, Looked, Stored, Turn, Turns};
 use crate::notify::ZoneKey;
 use crate::primary::Fetched;
 use crate::refresh::{Cause, Moment, State, Takes};
@@ -168,6 +168,7 @@ impl Daemon {
         let Some(tracked) = self.zones.get_mut(key) else { return };
         let name = &tracked.zone.name;
         let (ending, turn) = looked.into_parts();
+        let last = tracked.refresh.serial();
         let outcome = match &ending {
             Ending::Fetched(fetched) => {
                 tracked.refresh.transferred(now, fetched.transferred.zone.soa(), rand::random())
@@ -203,7 +204,8 @@ impl Daemon {
                 meta.approved.extend(rollback.then_some(Approval::Rollback));
                 let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
                 let no_base = rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
-                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, store, limits);
+                let stored = Stored { store, limits, last };
+                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, stored);
                 self.looks.spawn(async move {
                     if let Some(no_base) = no_base {
                         no_base.await;

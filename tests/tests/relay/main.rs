@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
 mod catalogs;
+mod deltas;
 mod discover;
 mod flood;
 mod increments;

@@ -1,12 +1,12 @@
 //! The fast path: what changed came with the snapshot, so the hosted zone is not read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
 use secondary53_tests::strict::{Config, ZoneSpec};
 use secondary53_tests::zones::reference;
 use secondary53_zone::delta::Delta;
-use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::message::{Approval, Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
@@ -21,7 +21,9 @@ impl World {
     /// Delivers what changed, which must be taken; the calls that it took.
     async fn follow(&self, base: &Zone, next: &Zone, reason: Reason) -> Vec<(&'static str, usize)> {
         self.calls();
-        let sent = message_since(base, next, reason);
+        let mut sent = message_since(base, next, reason);
+        // So that zones of a few names may lose some of them unread.
+        sent.meta.approved = vec![Approval::MassDeletion];
         assert_eq!(self.deliver(vec![record("1", &sent)]).await, Vec::<String>::new());
         assert_eq!(self.serial(), next.serial().0);
         self.calls().into_iter().collect()
@@ -65,6 +67,23 @@ async fn whatever_changes_at_a_name_is_done_as_by_a_full_comparison() {
         let after = world.hosted();
         world.sync(&pair[1], Reason::Audit).await;
         assert_eq!((world.hosted(), world.calls().contains_key("ChangeResourceRecordSets")), (after, false));
+    }
+}
+
+#[tokio::test]
+async fn what_deletes_more_than_a_little_is_read_and_counted() {
+    let hosts = |count: usize, serial| {
+        zone(serial, &(0..count).map(|number| format!("h{number} A 192.0.2.1\n")).collect::<String>())
+    };
+    let world = World::start().await;
+    let zones: Vec<Zone> = [(20, 7), (17, 8), (13, 9), (8, 10)].map(|(count, serial)| hosts(count, serial)).into();
+    world.sync(&zones[0], Reason::Initial).await;
+    for (pair, lists, serial) in [(&zones[0..2], 1, 8), (&zones[1..3], 2, 9), (&zones[2..4], 2, 9)] {
+        world.calls();
+        let sent = message_since(&pair[0], &pair[1], Reason::Notify);
+        // The last is too much, and nowhere to be put aside.
+        assert_eq!(world.deliver(vec![record("1", &sent)]).await.len(), usize::from(pair[1].serial().0 == 10));
+        assert_eq!((world.calls()["ListResourceRecordSets"], world.serial()), (lists, serial));
     }
 }
 
@@ -233,4 +252,38 @@ async fn more_than_a_request_holds_is_several_and_the_serial_is_in_the_last() {
     let calls = world.follow(&base, &next, Reason::Notify).await;
     assert_eq!(calls, [("ChangeResourceRecordSets", 5), ("ListResourceRecordSets", 1)]);
     assert!(world.hosted().values().all(|(_, values)| values[0].starts_with("10.1.")));
+}
+
+/// A serial says that the zone is complete at it, but a later one may have been begun.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_and_superseded_is_read() {
+    let hosts =
+        |count: usize| -> String { (0..count).map(|i| format!("h{i} A 10.0.{}.{}\n", i / 256, i % 256)).collect() };
+    let (base, begun, next) = (zone(7, "w A 192.0.2.1"), zone(8, &hosts(2_500)), zone(9, "w A 192.0.2.2"));
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let world = World::behind(Config { zones, ..Config::default() }, |_| Fate::Answered).await;
+    world.sync(&base, Reason::Initial).await;
+    let changes = AtomicUsize::new(0);
+    world.meddle(move |line| {
+        let is_second = line.starts_with("POST") && changes.fetch_add(1, Ordering::Relaxed) > 0;
+        if is_second { Fate::RequestLost } else { Fate::Answered }
+    });
+    let begun = message(&begun, Reason::Notify);
+    assert_eq!(world.deliver(vec![record("8", &begun)]).await, ["8"]);
+    assert_eq!((world.serial(), world.hosted().len() > 900), (7, true));
+    world.meddle(|_| Fate::Answered);
+    let line = vec![record("8", &begun), record("9", &message_since(&base, &next, Reason::Notify))];
+    assert_eq!(world.deliver(line).await, Vec::<String>::new());
+    assert_eq!((world.serial(), world.hosted()), (9, held(&[("w.example.com.", "A", 300, &["192.0.2.2"])])));
+}
+
+#[tokio::test]
+async fn a_soa_that_someone_else_has_changed_is_no_serial_to_go_by() {
+    let (base, next) = (zone(7, "w A 192.0.2.1"), zone(8, "w A 192.0.2.2"));
+    let world = World::start().await;
+    world.sync(&base, Reason::Initial).await;
+    let soa = world.server.zone(ID).unwrap().rrset("example.com.", "SOA").unwrap().values[0].clone();
+    world.server.seed(ID, &[("example.com.", "SOA", 900, &[&soa])]).unwrap();
+    let calls = world.follow(&base, &next, Reason::Notify).await;
+    assert_eq!(calls, [("ChangeResourceRecordSets", 1), ("ListResourceRecordSets", 2)]);
 }

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod creation;
 mod dead_letters;
 mod fast;
 mod faults;
@@ -158,6 +159,7 @@ impl World {
             clock: handler::clock,
             policy: Policy::default(),
             refusals: Refusals::default(),
+            creation: None,
         }
     }
 

@@ -251,6 +251,10 @@ pub(super) fn create_zone(shared: &Shared, body: &[u8], now: Duration) -> Outcom
     if private != request.child("VPC").is_some() {
         return Err(Refusal::bad("InvalidInput", "A private hosted zone, and only a private one, needs a VPC"));
     }
+    if let Some(set) = request.text_of("DelegationSetId").filter(|set| !set.is_empty()) {
+        let message = format!("The specified delegation set does not exist: {set}");
+        return Err(Refusal::bad("NoSuchDelegationSet", message));
+    }
     let mut account = shared.account();
     if account.zones.values().any(|zone| zone.caller_reference == reference) {
         let message =
