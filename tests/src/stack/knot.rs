@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::name_server::{Clients, NameServer, Security, TsigKey, ZoneFile};
-use super::process::Process;
+use super::process::{self, Process};
 use super::{StackError, programs};
 
 /// Starts `knotd` with one zone that may be updated and transferred from loopback, and tells `notify` of changes.
@@ -27,7 +27,7 @@ pub async fn start_with(
     notify: SocketAddr,
     security: &Security,
 ) -> Result<NameServer, StackError> {
-    launch(dir, zone, notify, security, "").await
+    launch(dir, zone, notify, security, "", "").await
 }
 
 /// The same, with more settings of the zone, in the words of its configuration: `dnssec-signing: on`.
@@ -40,7 +40,31 @@ pub async fn start_set(
     notify: SocketAddr,
     settings: &str,
 ) -> Result<NameServer, StackError> {
-    launch(dir, zone, notify, &Security::default(), settings).await
+    launch(dir, zone, notify, &Security::default(), settings, "").await
+}
+
+/// The same, with more zones, in the words of its configuration.
+pub(super) async fn start_beside(
+    dir: &Path,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    zones: &str,
+) -> Result<NameServer, StackError> {
+    launch(dir, zone, notify, &Security::default(), "", zones).await
+}
+
+/// Puts other zones in the place of those, while it runs.
+pub(super) async fn reconfigure(
+    dir: &Path,
+    server: &NameServer,
+    zone: &ZoneFile,
+    notify: SocketAddr,
+    zones: &str,
+) -> Result<(), StackError> {
+    let text = config_text(dir, zone, server.address, notify, &Security::default(), "") + zones;
+    let config = dir.join("knot.conf");
+    std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
+    process::run("kill".as_ref(), &["-HUP", &server.process.id()?.to_string()], "").await.map(drop)
 }
 
 async fn launch(
@@ -49,6 +73,7 @@ async fn launch(
     notify: SocketAddr,
     security: &Security,
     settings: &str,
+    zones: &str,
 ) -> Result<NameServer, StackError> {
     let (knotd, clients) = (programs::installed("knotd")?, Clients::find()?);
     let address = programs::free_address()?;
@@ -59,7 +84,7 @@ async fn launch(
     let file = dir.join("zone.db");
     std::fs::write(&file, &zone.text).map_err(StackError::io(format!("write {}", file.display())))?;
     let config = dir.join("knot.conf");
-    let text = config_text(dir, zone, address, notify, security, settings);
+    let text = config_text(dir, zone, address, notify, security, settings) + zones;
     std::fs::write(&config, text).map_err(StackError::io(format!("write {}", config.display())))?;
 
     let mut command = Command::new(knotd);

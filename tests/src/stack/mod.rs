@@ -6,7 +6,7 @@
 //!
 //! * [`chain`]: relay, queues, function and hosted zone, started in the right order
 //! * [`name_server`]: a running primary, whoever made it: dynamic updates, transfers; [`bind`], [`knot`],
-//!   [`nsd`] and [`pdns`] make one
+//!   [`nsd`] and [`pdns`] make one, and [`producer`] one with a catalog zone
 //! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; the hosted zone is [`crate::strict`]
 //! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
 //! * [`secondary`]: Knot and NSD in our place; [`sink`]: queues that only swallow, and [`usage`]: what a program takes, for benchmarks
@@ -22,6 +22,7 @@ pub mod name_server;
 pub mod nsd;
 pub mod pdns;
 pub mod process;
+pub mod producer;
 pub mod programs;
 pub mod relay;
 pub mod secondary;

@@ -68,6 +68,14 @@ pub async fn start_set(
     launch(dir, zone, notify, &Security::default(), settings).await
 }
 
+/// Runs pdnsutil on the server of `dir`, which may be running.
+///
+/// # Errors
+/// It refuses.
+pub async fn util(dir: &Path, arguments: &[&str]) -> Result<(), StackError> {
+    Tools::find()?.util(dir, arguments).await
+}
+
 async fn launch(
     dir: &Path,
     zone: &ZoneFile,

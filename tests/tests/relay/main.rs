@@ -13,6 +13,7 @@ mod operator;
 mod overflow;
 mod page;
 mod process;
+mod producers;
 mod queues;
 mod reach;
 mod reload;
