@@ -1,11 +1,11 @@
 //! `Snapshot::decode`, fed twice: with the octets as they are, and with the octets as a body behind an intact header and
-//! frame, which an arbitrary frame hardly ever reaches. What it accepts must be a zone, and must come back.
+//! frame, which an arbitrary frame hardly ever reaches. What it accepts must be a zone, and must come back; and a delta that leads to it must do so.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use secondary53_fuzz::{LIMITS, comes_back, keeps_its_promises};
-use secondary53_zone::Snapshot;
+use secondary53_zone::{Delta, Limits, Snapshot, Zone, ZoneBuilder};
 use secondary53_zone::snapshot::{MAGIC, SnapshotError, VERSION};
 
 /// Magic and version.
@@ -20,6 +20,28 @@ fuzz_target!(|input: &[u8]| {
         None => {}
     }
 });
+
+/// Both sides are zones; and one that leads to the zone leads there from what it gives when it is taken back.
+fn leads_back_and_forth(zone: &Zone, delta: &Delta) {
+    keeps_its_promises(delta.before());
+    keeps_its_promises(delta.after());
+    if delta.leads_to(zone) {
+        let base = taken_back(zone, delta);
+        assert_eq!(Snapshot::new(base.clone()).digest(), delta.base_digest());
+        assert_eq!(&delta.apply(&base, Limits::default()).expect("a zone"), zone);
+    }
+}
+
+fn taken_back(zone: &Zone, delta: &Delta) -> Zone {
+    let mut builder = ZoneBuilder::new(zone.apex().clone(), Limits::default());
+    let kept = zone.rrsets().filter(|rrset| delta.after().get(rrset.owner(), rrset.rtype()).is_none());
+    for rrset in kept.chain(delta.before().rrsets()) {
+        for rdata in rrset.rdata() {
+            builder.push(rrset.owner(), rrset.rtype(), rrset.ttl(), rdata).expect("records of zones");
+        }
+    }
+    builder.build().expect("a zone").zone
+}
 
 fn framed(body: &[u8]) -> Vec<u8> {
     let mut octets = [&MAGIC[..], &[VERSION], &[0; DIGEST]].concat();
@@ -44,5 +66,8 @@ fn read(mut octets: Vec<u8>) {
     if let Ok(snapshot) = read {
         keeps_its_promises(snapshot.zone());
         comes_back(&snapshot);
+        if let Some(delta) = snapshot.delta() {
+            leads_back_and_forth(snapshot.zone(), delta);
+        }
     }
 }

@@ -190,6 +190,8 @@ impl Worker {
                     continue;
                 }
             };
+            // A part of what it supersedes may have been done: then the hosted zone is not what its serial says.
+            let snapshot = if messages.is_empty() { snapshot } else { snapshot.with_delta(None) };
             // One that wants a full comparison is not superseded by one that does not.
             let trusts_serial =
                 message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());

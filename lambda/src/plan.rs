@@ -170,6 +170,12 @@ impl Plan {
         plan
     }
 
+    /// Whether a hosted zone's SOA is what it becomes with a zone of this SOA: the serial, and all else that is not Route 53's.
+    pub fn is_done_in(hosted: &HostedSoa, zone: &Zone) -> bool {
+        let soa = zone.get(zone.apex().by_ref(), Rtype::SOA);
+        soa.is_some_and(|soa| soa_to_be(hosted, &soa).is_none())
+    }
+
     fn compare(hosted: &[HostedRrset], desired: &Zone, hosted_soa: &HostedSoa) -> Self {
         let apex = desired.apex();
         let mut plan = Self { there: hosted.len(), ..Self::default() };

@@ -217,7 +217,7 @@ fn fast(
     terms: Terms<'_>,
     refusals: &Refusals,
 ) -> Option<Plan> {
-    let starts_here = |delta: &&Delta| delta.base() == soa.soa.serial && !soa.is_route_53s_own();
+    let starts_here = |delta: &&Delta| Plan::is_done_in(soa, delta.before()) && !soa.is_route_53s_own();
     let delta = snapshot.delta().filter(starts_here)?;
     if refusals.is_any(&hosted.id) {
         // Some of a later serial was applied: the hosted zone is not what its serial says.

@@ -118,7 +118,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
             Ok(answer.refused.is_empty())
         }),
         Command::Check { file } => load(&file).map(|config| {
-            println!("{}: {} zones, nothing wrong", file.config.display(), config.zones.len());
+            let catalogs = match config.catalogs.len() {
+                0 => String::new(),
+                catalogs => format!(", {catalogs} catalogs"),
+            };
+            println!("{}: {} zones{catalogs}, nothing wrong", file.config.display(), config.zones.len());
             true
         }),
     };

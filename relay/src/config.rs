@@ -1,9 +1,8 @@
 //! What an operator says: a TOML file, parsed and checked whole before anything runs.
 //!
-//! The file is closed: a key that is not known is an error, and so is one whose feature is not there yet ("not supported
-//! yet"), for a key that is silently ignored is a promise silently broken. Every problem is told at once, each with file,
-//! line and key. [`file`](self::file) is the file as it is written; [`Config`] is what it means, and holds nothing that
-//! could turn out to be wrong later.
+//! The file is closed: a key that is not known is an error, for a key that is silently ignored is a promise silently broken.
+//! Every problem is told at once, each with file, line and key. [`file`](self::file) is the file as it is written;
+//! [`Config`] is what it means, and holds nothing that could turn out to be wrong later.
 
 mod check;
 mod file;
@@ -19,6 +18,7 @@ use std::time::Duration;
 
 use secondary53_zone::Name;
 
+use crate::discover::Filter;
 use crate::notify::Source;
 use crate::primary;
 use crate::refresh::Bounds;
@@ -44,8 +44,12 @@ pub struct Config {
     pub timers: Bounds,
     /// The primaries; at least one.
     pub primaries: Vec<Arc<Primary>>,
-    /// The zones; at least one, no two of the same name.
+    /// The zones that are named one by one, no two of the same name.
     pub zones: Vec<Arc<Zone>>,
+    /// The catalogs, no two of the same name, and none that is a zone too.
+    pub catalogs: Vec<Catalog>,
+    /// Whether the account's hosted zones are zones, and which.
+    pub discover: Option<Discover>,
 }
 
 /// An SQS FIFO queue.
@@ -107,6 +111,28 @@ impl Zone {
     pub fn overflows(&self) -> bool {
         self.queues.iter().any(|queue| queue.overflow_bucket.is_some())
     }
+}
+
+/// A catalog (RFC 9432), whose members are zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Catalog {
+    /// The catalog itself, which goes to no queue. Its primaries are those of its members.
+    pub zone: Arc<Zone>,
+    /// The queues of its members.
+    pub queues: Arc<[Arc<Queue>]>,
+}
+
+/// The hosted zones of the account, which are zones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discover {
+    /// The primaries of all of them.
+    pub primaries: Arc<[Arc<Primary>]>,
+    /// The queues of all of them.
+    pub queues: Arc<[Arc<Queue>]>,
+    /// How often they are listed.
+    pub every: Duration,
+    /// Which of them.
+    pub filter: Filter,
 }
 
 /// Who is asked whether what was sent is live.
@@ -173,6 +199,29 @@ impl Config {
                 Err(ConfigError::Problems(vec![problem(at, key_at(text, at), what)]))
             }
         }
+    }
+}
+
+impl Zone {
+    /// A zone with the defaults of everything but these.
+    pub fn new(name: Name, primaries: Arc<[Arc<Primary>]>, queues: Arc<[Arc<Queue>]>) -> Self {
+        let (hosted_zone_id, strip_dnssec, confirm) = (None, false, Confirm::Found);
+        Self { name, primaries, queues, hosted_zone_id, strip_dnssec, confirm }
+    }
+}
+
+impl Catalog {
+    /// A member of it.
+    pub fn member(&self, name: Name) -> Zone {
+        Zone::new(name, Arc::clone(&self.zone.primaries), Arc::clone(&self.queues))
+    }
+}
+
+impl Discover {
+    /// One of them.
+    pub fn zone(&self, name: Name, hosted_zone_id: String) -> Zone {
+        let zone = Zone::new(name, Arc::clone(&self.primaries), Arc::clone(&self.queues));
+        Zone { hosted_zone_id: Some(hosted_zone_id), ..zone }
     }
 }
 

@@ -8,7 +8,10 @@
 //!
 //! An idle zone costs its entry in the timer queue and no task.
 
+mod cataloguing;
+mod claims;
 mod confirming;
+mod discovering;
 mod looking;
 mod registry;
 mod reloading;
@@ -30,14 +33,18 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
+use self::discovering::Discovery;
+pub(crate) use self::discovering::by_name;
 use self::looking::{Begun, Lines};
 pub use self::looking::{meta, reason};
 use self::registry::{Registry, Tracked};
-pub(crate) use self::registry::{Stored, stored};
+pub(crate) use self::registry::{Stored, members, stored};
 pub use self::reloading::Read;
+use crate::catalog::Members;
 use crate::config::{self, Config};
 use crate::control::{self, ControlError};
-use crate::job::{Delivered, Looked};
+use crate::discover::{DiscoverError, Found};
+use crate::job::{Delivered, Looked, Unlisted};
 use crate::listen::{self, Ears, Refusals};
 use crate::live::Asked;
 use crate::notify::{Authorised, ZoneKey};
@@ -189,6 +196,7 @@ struct Daemon {
     store: Arc<Store>,
     sender: Sender,
     zones: Registry,
+    discovery: Discovery,
     lines: Lines,
     /// Looks, and the packing of what came of them. Given up when the relay stops.
     looks: JoinSet<Done>,
@@ -213,18 +221,15 @@ enum Done {
     Looked { zone: ZoneKey, begun: Begun, looked: Looked },
     Packed { zone: ZoneKey, place: u64, packed: Result<Message, PackError> },
     Delivered { zone: ZoneKey, begun: Moment, delivered: Delivered },
+    Read { catalog: ZoneKey, place: u64, read: Result<(Members, Vec<u8>), Unlisted> },
+    Discovered { life: u32, found: Result<Vec<Found>, DiscoverError> },
     Asked { zone: ZoneKey, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
 }
 
 impl Daemon {
     fn new(config: Config, store: Store, sender: Sender, clock: Clock) -> Self {
         let now = clock.moment();
-        let mut zones = Registry::default();
-        for zone in &config.zones {
-            let first = zones.first_look(now);
-            zones.insert(Tracked::new(Arc::clone(zone), &config, &store, [now, first], clock.unix_ms()));
-        }
-        Self {
+        let mut daemon = Self {
             lines: Lines::new(&config),
             started_at: clock.time(),
             counts: Counts::new(config.primaries.iter().map(|primary| primary.server.address)),
@@ -234,11 +239,15 @@ impl Daemon {
             clock,
             store: Arc::new(store),
             sender,
-            zones,
+            zones: Registry::default(),
+            discovery: Discovery::default(),
             looks: JoinSet::new(),
             sends: JoinSet::new(),
             confirms: Arc::new(Confirms { asks: Semaphore::new(CONFIRMS), resolves: Semaphore::new(RESOLVES) }),
-        }
+        };
+        daemon.take_over_discovery(None, now);
+        daemon.settle(now, false);
+        daemon
     }
 
     fn listen(
@@ -273,7 +282,8 @@ impl Daemon {
             self.wake(zone, now);
         }
         self.take_turns(now);
-        self.zones.next()
+        self.discover(now);
+        self.zones.next().into_iter().chain(self.discovery.due).min()
     }
 
     fn wake(&mut self, key: ZoneKey, now: Moment) {
@@ -316,6 +326,8 @@ impl Daemon {
             Ok(Done::Looked { zone, begun, looked }) => self.looked(zone, begun, looked),
             Ok(Done::Packed { zone, place, packed }) => self.packed(zone, place, packed),
             Ok(Done::Delivered { zone, begun, delivered }) => self.delivered(zone, begun, delivered),
+            Ok(Done::Read { catalog, place, read }) => self.listed(catalog, place, read),
+            Ok(Done::Discovered { life, found }) => self.discovered(life, found),
             Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),
             Err(error) => error!(%error, "a task ended abnormally"),
         }

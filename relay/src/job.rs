@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tracing::{debug, error, info, warn};
 
+use crate::catalog::{Broken, Members};
 use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
@@ -79,6 +80,17 @@ pub enum Ending {
     NotNewer(Serial),
     /// No primary gave anything.
     Nothing,
+}
+
+/// Why a catalog that was transferred is not taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum Unlisted {
+    /// It is broken.
+    #[error("the catalog is broken, and its members stay as they were: {0}")]
+    Broken(#[from] Broken),
+    /// zstd would not.
+    #[error("failed to encode the catalog: {0}")]
+    Encode(#[from] io::Error),
 }
 
 /// How a delivery has ended.
@@ -312,31 +324,59 @@ pub async fn pack(
     meta: Meta,
     overflows: bool,
     turn: Turn,
-    store: Arc<Store>,
-    limits: ZoneLimits,
+    stored: Stored,
 ) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
         let Transferred { zone, exact, .. } = fetched.transferred;
-        let delta = if reason.trusts_serial() { changed(&store, &zone, limits) } else { None };
+        let delta = if reason.trusts_serial() { stored.changed(&zone) } else { None };
         let snapshot = Snapshot::new(zone).with_exact(exact).with_delta(delta);
-        let packed = match queue::pack(&snapshot, reason, meta.clone(), overflows) {
-            Err(PackError::TooLarge { .. }) if snapshot.delta().is_some() => {
-                queue::pack(&snapshot.with_delta(None), reason, meta, overflows)
-            }
-            packed => packed,
+        let mut packed = queue::pack(&snapshot, reason, meta.clone(), overflows);
+        let is_too_large = match &packed {
+            Ok(message) => !message.fits(),
+            Err(error) => matches!(error, PackError::TooLarge { .. }),
         };
+        if is_too_large && snapshot.delta().is_some() {
+            packed = queue::pack(&snapshot.with_delta(None), reason, meta, overflows);
+        }
         drop(turn);
         packed
     });
     packed.await.unwrap_or_else(|error| Err(PackError::Encode(apex, std::io::Error::other(error))))
 }
 
-/// What changed since the stored snapshot.
-fn changed(store: &Store, zone: &Zone, limits: ZoneLimits) -> Option<Delta> {
-    // A file that cannot be read was told when the relay started, and is as good as none.
-    let base = store.read(zone.apex(), limits).ok().flatten()?;
-    Delta::between(&base, zone, zone.rrsets().count() / DELTA_SHARE)
+/// Reads a catalog, and makes a snapshot of it to be stored, on a thread of its own.
+pub async fn read_catalog(fetched: Box<Fetched>, turn: Turn) -> Result<(Members, Vec<u8>), Unlisted> {
+    let read = spawn_blocking(move || {
+        let Transferred { zone, exact, .. } = fetched.transferred;
+        let members = Members::read(&zone)?;
+        let octets = Snapshot::new(zone).with_exact(exact).encode()?;
+        drop(turn);
+        Ok((members, octets))
+    });
+    read.await.unwrap_or_else(|error| Err(io::Error::other(error).into()))
+}
+
+/// Where the last snapshot of a zone is, and what was taken last of it.
+#[derive(Debug)]
+pub struct Stored {
+    /// Where it is.
+    pub store: Arc<Store>,
+    /// What it may come to.
+    pub limits: ZoneLimits,
+    /// What was taken before what is packed now.
+    pub last: Option<Serial>,
+}
+
+impl Stored {
+    /// What changed since the stored snapshot, if that is what was taken last. What was taken meanwhile may be on its way: a
+    /// worker that has done a part of it must not take the hosted zone for what is stored here, though it has that serial.
+    fn changed(&self, zone: &Zone) -> Option<Delta> {
+        // A file that cannot be read was told when the relay started, and is as good as none.
+        let base = self.store.read(zone.apex(), self.limits).ok().flatten()?;
+        let is_last = self.last == Some(base.zone().serial());
+        is_last.then(|| Delta::between(&base, zone, zone.rrsets().count() / DELTA_SHARE))?
+    }
 }
 
 /// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.

@@ -8,6 +8,7 @@
 //! - [`reach`]: which primaries can be reached, so that one that cannot holds up nobody.
 //! - [`queue`]: the snapshot on its way to SQS. [`store`]: the last one that was accepted.
 //! - [`discover`]: the account's hosted zones, and which of them are wanted.
+//! - [`catalog`]: zones that are listed in a zone.
 //! - [`confirm`]: when to ask whether it is live; [`live`]: the question. [`resolve`]: whom.
 //! - [`view`]: what is to be seen of all this. [`http`]: shown to whoever asks. [`service`]: told to systemd.
 //! - [`config`]: what an operator says, and [`command`] how. [`control`]: what is asked of the relay that runs. [`status`]:
@@ -15,8 +16,9 @@
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `confirm`, `refresh`, `notify`, `reach`, `transfer`, `tsig`, `view`, `wire`.
+//! Without I/O and without a clock: `catalog`, `confirm`, `refresh`, `notify`, `reach`, `transfer`, `tsig`, `view`, `wire`.
 
+pub mod catalog;
 pub mod command;
 pub mod config;
 pub mod confirm;

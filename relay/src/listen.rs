@@ -179,7 +179,7 @@ async fn datagrams(socket: UdpSocket, addresses: UdpSocketState, ears: Ears) {
         };
         let mut batch: [_; BATCH] = {
             let sources = ears.sources.borrow();
-            array::from_fn(|index| (sources.know(came[index].addr.ip()), index))
+            array::from_fn(|index| (index < count && sources.know(came[index].addr.ip()), index))
         };
         let batch = &mut batch[..count.min(BATCH)];
         // In the order in which they came, but primaries first.

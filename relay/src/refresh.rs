@@ -428,7 +428,7 @@ impl Refresh {
         };
         match &mut self.state {
             State::Fresh { due } | State::Retrying { due, .. } | State::Expired { due } => {
-                *due = (*due).min(now + wait)
+                *due = (*due).min(now + wait);
             }
             State::Refreshing { .. } => {}
         }

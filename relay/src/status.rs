@@ -216,6 +216,7 @@ mod tests {
             counts: Counts::default(),
             queues: Vec::new(),
             zones: vec![show("example.com", current), show("longer.example", failing)],
+            account: None,
         }
     }
 

@@ -4,16 +4,19 @@
 //! The loop keeps the facts where it keeps the zone, so nothing is shared and nothing is locked; a copy is made when it is
 //! asked for. [`http`](crate::http) shows it.
 
+mod histogram;
 mod summary;
+mod time;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::SocketAddr;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use secondary53_zone::{Name, Serial};
 use serde::{Deserialize, Serialize};
 
+pub use self::histogram::Histogram;
+pub use self::time::Time;
 use crate::refresh::Notified;
 
 /// The relay at one moment.
@@ -31,6 +34,21 @@ pub struct View {
     pub queues: Vec<Queue>,
     /// The zones, in no order.
     pub zones: Vec<Zone>,
+    /// The account, where its hosted zones are zones here.
+    pub account: Option<Account>,
+}
+
+/// What is known of the account whose hosted zones are zones. It is an entry of `/zones`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// When its hosted zones were last listed.
+    pub listed_at: Option<Time>,
+    /// Public hosted zones of the last list.
+    pub hosted_zones: usize,
+    /// When a list first failed since.
+    pub failing_since: Option<Time>,
+    /// What is wrong, for a person.
+    pub error: Option<String>,
 }
 
 /// A zone, as it is shown. This is an entry of `/zones`: its fields are a promise, and all of them are always there.
@@ -65,6 +83,25 @@ pub struct Zone {
     pub records: Option<usize>,
     /// What is wrong, for a person.
     pub error: Option<String>,
+    /// Who says that it is a zone here.
+    pub origin: Origin,
+    /// The catalog that it is a member of, written as the zone is.
+    pub catalog: Option<String>,
+    /// Where it is a catalog itself: its members.
+    pub members: Option<usize>,
+}
+
+/// Who says that a zone is one here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The configuration names it.
+    #[default]
+    Configuration,
+    /// It is a member of a catalog.
+    Catalog,
+    /// The account has a hosted zone of that name.
+    Account,
 }
 
 /// How a zone stands, the worst first.
@@ -75,6 +112,8 @@ pub enum Status {
     Expired,
     /// The primary has an older serial than what was sent.
     Backwards,
+    /// It is a catalog, and what the primary has of it is none that can be used. Its members stay as they were.
+    Broken,
     /// The last look has failed.
     Failing,
     /// A queue does not accept it.
@@ -104,6 +143,7 @@ pub struct Seen {
     records: Option<usize>,
     look_error: Option<String>,
     backwards: bool,
+    broken: Option<Box<str>>,
     send_error: Option<String>,
     live_error: Option<String>,
 }
@@ -162,18 +202,6 @@ pub struct Counts {
     pub live_seconds: Histogram,
 }
 
-/// Times that something took, in buckets as Prometheus has them.
-#[derive(Clone, Debug, Default)]
-pub struct Histogram {
-    counts: [u64; Self::BOUNDS.len()],
-    count: u64,
-    sum_ms: u64,
-}
-
-/// Milliseconds since 1970-01-01T00:00:00Z; as text, RFC 3339 in whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Time(pub u64);
-
 /// A queue that has accepted nothing for so long, while something was to be sent, makes the relay ill.
 pub const QUEUE_PATIENCE: Duration = Duration::from_mins(5);
 
@@ -194,9 +222,10 @@ impl View {
 
 impl Status {
     /// All of them, the worst first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Expired,
         Self::Backwards,
+        Self::Broken,
         Self::Failing,
         Self::Unsent,
         Self::Unconfirmed,
@@ -215,6 +244,7 @@ impl Status {
         match self {
             Self::Expired => "expired",
             Self::Backwards => "backwards",
+            Self::Broken => "broken",
             Self::Failing => "failing",
             Self::Unsent => "unsent",
             Self::Unconfirmed => "unconfirmed",
@@ -262,6 +292,17 @@ impl Seen {
         self.primary = Some(serial);
         self.backwards = true;
         self.look_error = Some(error);
+    }
+
+    /// It is a catalog, and broken.
+    pub fn broken(&mut self, error: &str) {
+        self.broken = Some(error.into());
+    }
+
+    /// The members of this serial of a catalog are zones here.
+    pub fn listed(&mut self, serial: Serial, now: Time) {
+        self.broken = None;
+        self.sent(serial, now, false);
     }
 
     /// All queues have accepted this serial; `confirms` says whether it is seen to become live.
@@ -316,6 +357,7 @@ impl Seen {
     /// As it is shown.
     pub fn show(&self, zone: Name, expired: bool, next_look_at: Option<Time>, now: Time) -> Zone {
         let Self { look_error, send_error, live_error, .. } = self;
+        let error = look_error.as_ref().or(send_error.as_ref()).or(live_error.as_ref()).cloned();
         Zone {
             zone,
             status: self.status(expired),
@@ -330,7 +372,10 @@ impl Seen {
             next_look_at,
             behind_seconds: self.behind_since.map(|since| now.since(since).as_secs()),
             records: self.records,
-            error: look_error.as_ref().or(send_error.as_ref()).or(live_error.as_ref()).cloned(),
+            error: self.broken.as_deref().map(str::to_owned).filter(|_| look_error.is_none()).or(error),
+            origin: Origin::Configuration,
+            catalog: None,
+            members: None,
         }
     }
 
@@ -339,6 +384,8 @@ impl Seen {
             Status::Expired
         } else if self.backwards {
             Status::Backwards
+        } else if self.broken.is_some() {
+            Status::Broken
         } else if self.look_error.is_some() {
             Status::Failing
         } else if self.send_error.is_some() {
@@ -366,6 +413,19 @@ impl Seen {
         if self.primary.is_none_or(|primary| self.sent == Some(primary)) {
             self.behind_since = None;
         }
+    }
+}
+
+impl Account {
+    /// Its hosted zones were listed.
+    pub fn listed(&mut self, hosted_zones: usize, now: Time) {
+        *self = Self { listed_at: Some(now), hosted_zones, ..Self::default() };
+    }
+
+    /// They could not be listed.
+    pub fn failed(&mut self, error: String, now: Time) {
+        self.failing_since.get_or_insert(now);
+        self.error = Some(error);
     }
 }
 
@@ -432,74 +492,6 @@ impl Counts {
         if let Some((_, count)) = self.primary_failures.iter_mut().find(|(known, _)| *known == primary) {
             *count += 1;
         }
-    }
-}
-
-impl Histogram {
-    /// The upper bounds of the buckets, in milliseconds.
-    pub const BOUNDS: [u64; 12] =
-        [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000, 300_000, 600_000];
-
-    /// Counts one.
-    pub fn count(&mut self, took: Duration) {
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        for (count, bound) in self.counts.iter_mut().zip(Self::BOUNDS) {
-            *count += u64::from(milliseconds <= bound);
-        }
-        self.count += 1;
-        self.sum_ms = self.sum_ms.saturating_add(milliseconds);
-    }
-
-    /// Each bound in milliseconds, and how many took no longer.
-    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
-        Self::BOUNDS.into_iter().zip(self.counts)
-    }
-
-    /// How many there were, and the milliseconds that all of them took.
-    pub const fn totals(&self) -> (u64, u64) {
-        (self.count, self.sum_ms)
-    }
-}
-
-impl Extend<Duration> for Histogram {
-    fn extend<T: IntoIterator<Item = Duration>>(&mut self, times: T) {
-        times.into_iter().for_each(|took| self.count(took));
-    }
-}
-
-impl Time {
-    /// So much later.
-    #[must_use]
-    pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)))
-    }
-
-    /// How long ago `then` was; nothing where the time of day has been set back.
-    pub fn since(self, then: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(then.0))
-    }
-}
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Four digits are all that RFC 3339 has for a year.
-        let ms = self.0.min(253_402_300_799_000);
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_millis(ms)).fmt(f)
-    }
-}
-
-impl Serialize for Time {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let time = humantime::parse_rfc3339(&text).map_err(serde::de::Error::custom)?;
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -571,7 +563,7 @@ mod tests {
     fn the_worst_comes_first() {
         assert!(Status::ALL.is_sorted());
         let troubles = Status::ALL.into_iter().filter(|status| status.is_trouble()).count();
-        assert_eq!(troubles, 5);
+        assert_eq!(troubles, 6);
     }
 
     #[test]
@@ -583,6 +575,7 @@ mod tests {
             counts: Counts::default(),
             queues: vec![Queue::new("a"), Queue::new("main")],
             zones: Vec::new(),
+            account: None,
         };
         view.queues[1].failed("no route".to_owned(), Time(0));
         view.queues[1].failed("refused".to_owned(), Time(200 * SECOND));
@@ -592,24 +585,5 @@ mod tests {
         assert_eq!(view.illness().unwrap(), "queue main has accepted nothing for 5m: refused");
         view.queues[1].accepted(7, view.now);
         assert_eq!(view.illness(), None);
-    }
-
-    #[test]
-    fn a_histogram_counts_upwards() {
-        let mut histogram = Histogram::default();
-        for milliseconds in [100, 101, 3_600_000] {
-            histogram.count(Duration::from_millis(milliseconds));
-        }
-        let counts: Vec<_> = histogram.buckets().map(|(_, count)| count).collect();
-        assert_eq!(counts, [1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
-        assert_eq!(histogram.totals(), (3, 3_600_201));
-    }
-
-    #[test]
-    fn times_are_read_as_they_are_written() {
-        let text = serde_json::to_string(&Time(1_700_000_000_000)).unwrap();
-        assert_eq!(text, "\"2023-11-14T22:13:20Z\"");
-        assert_eq!(serde_json::from_str::<Time>(&text).unwrap(), Time(1_700_000_000_000));
-        assert_eq!(Time(u64::MAX).to_string(), "9999-12-31T23:59:59Z");
     }
 }

@@ -75,15 +75,13 @@ impl Check {
             primaries: Choice::new("primary", &primaries, |primary| &primary.name),
             queues: Choice::new("queue", &queues, |queue| &queue.name),
         };
-        for catalog in &file.catalog {
-            self.catalog(catalog, &mut known);
-        }
-        if let Some(discover) = &file.discover {
-            self.discover(discover, &mut known);
-        }
+        let discover = file.discover.as_ref().and_then(|discover| self.discover(discover, &mut known));
         let zones = self.zones(&file.zone, &mut known);
-        if zones.is_empty() && file.zone.is_empty() {
-            self.fault_at(0, "zone", "there is none: name at least one, as [[zone]] with name = \"example.com\"");
+        let catalogs = self.catalogs(&file.catalog, &zones, &mut known);
+        let asks = file.discover.as_ref().and_then(|discover| discover.get_ref().route53.as_ref());
+        if file.zone.is_empty() && file.catalog.is_empty() && asks.is_none_or(|asks| !asks.get_ref()) {
+            let how = "as [[zone]] with name = \"example.com\", in a [[catalog]], or by [discover]";
+            self.fault_at(0, "zone", format!("there is none: name at least one, {how}"));
         }
         let relay_id = file.relay_id.filter(|id| !id.get_ref().is_empty());
         if let Some(id) = relay_id.as_ref().filter(|id| id.get_ref().len() > RELAY_ID_MAX) {
@@ -104,6 +102,8 @@ impl Check {
             timers,
             primaries,
             zones,
+            catalogs,
+            discover,
         }
     }
 
@@ -353,13 +353,6 @@ impl Check {
         if small > large {
             let [small, large] = [small, large].map(humantime::format_duration);
             self.fault_at(at, large_key, format!("{large} is less than {small_key}, {small}"));
-        }
-    }
-
-    /// A switch that asks for a feature which is not there yet, unless it is off.
-    pub(super) fn absent_switch(&mut self, key: &str, given: Option<&Spanned<bool>>) {
-        if let Some(given) = given.filter(|given| *given.get_ref()) {
-            self.fault(given, key, "not supported yet; leave it out or set it to false");
         }
     }
 

@@ -55,9 +55,9 @@ fn the_example_file_says_the_defaults() {
     assert_eq!(format!("{example:?}"), format!("{minimal:?}"));
 }
 
-/// What the example has as a comment is a key nonetheless: with the marks gone it is understood, and refused.
+/// What the example has as a comment is a key nonetheless: with the marks gone it is understood.
 #[test]
-fn what_the_example_marks_is_known_and_refused() {
+fn what_the_example_marks_is_known() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/relay.example.toml")).unwrap();
     let is_setting = |line: &str| line.starts_with("# [") || line.contains(" = ");
     let everything: String = text
@@ -65,22 +65,52 @@ fn what_the_example_marks_is_known_and_refused() {
         .map(|line| line.strip_prefix("# ").filter(|_| is_setting(line)).unwrap_or(line).to_owned() + "\n")
         .collect();
     let told = problems(&everything).join("\n");
-    assert!(told.lines().any(|line| line.contains("catalog") && line.contains("not supported yet")), "{told}");
-    // Nothing but that, and the file with a secret that is nowhere.
-    assert!(told.lines().all(|line| line.contains("not supported yet") || line.contains("failed to read")), "{told}");
+    // Nothing but files that are nowhere.
+    assert!(told.lines().all(|line| line.contains("failed to read")), "{told}");
 }
 
 #[test]
-fn a_feature_that_is_not_there_yet_is_refused_when_on_and_accepted_when_off() {
-    let zone = "name = \"Example.COM\"";
-    for (place, on, off) in [
-        (zone, "[[catalog]]\nzone = \"catalog.example\"", ""),
-        (zone, "[discover]\nroute53 = true", "[discover]\nroute53 = false"),
-    ] {
-        let with = |setting: &str| MINIMAL.replace(place, &format!("{place}\n{setting}"));
-        assert!(problems(&with(on)).iter().any(|problem| problem.contains("not supported yet")), "{on}");
-        assert!(parse(&with(off)).is_ok(), "{off}: {:?}", parse(&with(off)));
-    }
+fn a_catalog_goes_to_no_queue_and_its_members_do() {
+    let with = |catalogs: &str| MINIMAL.replace("[[zone]]", &format!("{catalogs}\n[[zone]]"));
+    let config = parse(&with("[[catalog]]\nzone = \"Catalog.example\"")).unwrap();
+    let [catalog] = &*config.catalogs else { panic!() };
+    assert_eq!((catalog.zone.name.to_string(), catalog.zone.queues.len()), ("catalog.example.".to_owned(), 0));
+    let member = catalog.member("example.net".parse().unwrap());
+    assert_eq!((member.primaries, member.queues), (config.primaries.into(), config.queues.into()));
+    assert_eq!((member.hosted_zone_id, member.strip_dnssec, member.confirm), (None, false, Confirm::Found));
+
+    assert!(problems(&with("[[catalog]]"))[0].contains("catalog.zone: it is missing"));
+    let twice = "[[catalog]]\nzone = \"c.example\"\n[[catalog]]\nzone = \"C.example\"";
+    assert!(problems(&with(twice))[0].contains("catalog c.example. is there twice"));
+    assert!(problems(&with("[[catalog]]\nzone = \"example.com\""))[0].contains("example.com. is there as a zone too"));
+    // It is enough.
+    let alone = MINIMAL.replace("[[zone]]\nname", "[[catalog]]\nzone");
+    assert!(parse(&alone).unwrap().zones.is_empty());
+}
+
+#[test]
+fn the_hosted_zones_of_an_account() {
+    let zone = "[[zone]]\nname = \"Example.COM\"";
+    let with = |discover: &str| MINIMAL.replace(zone, &format!("[discover]\n{discover}"));
+    let discover = parse(&with("route53 = true")).unwrap().discover.unwrap();
+    assert_eq!((discover.every, discover.primaries.len(), discover.queues.len()), (Duration::from_hours(1), 1, 1));
+    let name = |text: &str| -> Name { text.parse().unwrap() };
+    assert!(discover.filter.wants(&name("example.com")));
+    let text = "route53 = true\nevery = \"5m\"\ninclude = [\"*.example\"]\nexclude = [\"not.*\"]";
+    let discover = parse(&with(text)).unwrap().discover.unwrap();
+    let wants = ["a.example", "not.example", "example.com"].map(|text| discover.filter.wants(&name(text)));
+    assert_eq!((discover.every, wants), (Duration::from_mins(5), [true, false, false]));
+    let zone = discover.zone(name("a.example"), "Z1".to_owned());
+    assert_eq!((zone.hosted_zone_id.as_deref(), zone.confirm), (Some("Z1"), Confirm::Found));
+
+    assert!(problems(&with("route53 = false"))[0].contains("there is none: name at least one"));
+    assert!(
+        problems(&with("route53 = true\ninclude = [\"\"]"))[0].contains("discover.include: \"\": a pattern is empty")
+    );
+    assert!(problems(&with("route53 = true\nevery = \"1s\""))[0].contains("discover.every: \"1s\" is not within"));
+    // With several primaries it must be said which, once it is on.
+    let two = |switch: &str| with(switch).replace("[discover]", "[primary.b]\naddress = \"192.0.2.2\"\n[discover]");
+    assert!(problems(&two("route53 = true"))[0].contains("discover.primaries: it is missing"));
 }
 
 #[test]

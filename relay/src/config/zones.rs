@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondary53_zone::Name;
 use toml::Spanned;
 
 use super::check::Check;
 use super::file;
-use super::{Confirm, Primary, Queue, Zone};
+use super::{Catalog, Confirm, Discover, Primary, Queue, Zone};
+use crate::discover::{Filter, Pattern, PatternError};
 
 /// The port of DNS (RFC 1035 §4.2).
 const DNS: u16 = 53;
@@ -82,32 +84,65 @@ impl Check {
         }
     }
 
-    pub(super) fn catalog(&mut self, catalog: &Spanned<file::Catalog>, known: &mut Known) {
-        let at = catalog.span().start;
-        let catalog = catalog.get_ref();
-        self.name("catalog.zone", catalog.zone.as_ref(), at);
-        self.references("catalog.primaries", catalog.primaries.as_ref(), at, &mut known.primaries);
-        self.references("catalog.queues", catalog.queues.as_ref(), at, &mut known.queues);
-        self.fault_at(at, "catalog", "catalog zones are not supported yet; name each zone as [[zone]]");
+    /// The catalogs; `zones` are those that are named one by one.
+    pub(super) fn catalogs(
+        &mut self,
+        given: &[Spanned<file::Catalog>],
+        zones: &[Arc<Zone>],
+        known: &mut Known,
+    ) -> Vec<Catalog> {
+        let mut catalogs = Vec::with_capacity(given.len());
+        let mut seen: HashSet<Name> = HashSet::new();
+        for catalog in given {
+            let at = catalog.span().start;
+            let catalog = catalog.get_ref();
+            let Some(name) = self.name("catalog.zone", catalog.zone.as_ref(), at) else { continue };
+            if zones.iter().any(|zone| zone.name == name) {
+                self.fault_at(at, "catalog.zone", format!("{name} is there as a zone too"));
+            }
+            if !seen.insert(name.clone()) {
+                self.fault_at(at, "catalog.zone", format!("catalog {name} is there twice"));
+                continue;
+            }
+            let primaries = self.references("catalog.primaries", catalog.primaries.as_ref(), at, &mut known.primaries);
+            let queues = self.references("catalog.queues", catalog.queues.as_ref(), at, &mut known.queues);
+            // It is read and not published: that it is signed means nothing.
+            let zone = Zone { strip_dnssec: true, confirm: Confirm::Off, ..Zone::new(name, primaries, [].into()) };
+            catalogs.push(Catalog { zone: Arc::new(zone), queues });
+        }
+        catalogs
     }
 
-    pub(super) fn discover(&mut self, discover: &Spanned<file::Discover>, known: &mut Known) {
+    pub(super) fn discover(&mut self, discover: &Spanned<file::Discover>, known: &mut Known) -> Option<Discover> {
         let at = discover.span().start;
         let discover = discover.get_ref();
-        self.absent_switch("discover.route53", discover.route53.as_ref());
-        if let Some(given) = &discover.primaries {
-            self.references("discover.primaries", Some(given), at, &mut known.primaries);
+        let is_on = discover.route53.as_ref().is_some_and(|on| *on.get_ref());
+        let (mut primaries, mut queues) = (None, None);
+        // Which, where there are several, need not be said while it is off.
+        if is_on || discover.primaries.is_some() {
+            let given = discover.primaries.as_ref();
+            primaries = Some(self.references("discover.primaries", given, at, &mut known.primaries));
         }
-        if let Some(given) = &discover.queues {
-            self.references("discover.queues", Some(given), at, &mut known.queues);
+        if is_on || discover.queues.is_some() {
+            queues = Some(self.references("discover.queues", discover.queues.as_ref(), at, &mut known.queues));
         }
         let range = Duration::from_mins(1)..=366 * Duration::from_hours(24);
-        self.duration("discover.every", discover.every.clone(), Duration::from_hours(1), range);
-        for (key, patterns) in [("discover.include", &discover.include), ("discover.exclude", &discover.exclude)] {
-            for pattern in patterns.iter().flatten().filter(|pattern| pattern.get_ref().is_empty()) {
-                self.fault(pattern, key, "a pattern is empty");
-            }
-        }
+        let every = self.duration("discover.every", discover.every.clone(), Duration::from_hours(1), range);
+        let include = match &discover.include {
+            Some(given) => self.patterns("discover.include", given),
+            None => "*".parse().into_iter().collect(),
+        };
+        let exclude = self.patterns("discover.exclude", discover.exclude.as_deref().unwrap_or_default());
+        let filter = Filter::new(include, exclude);
+        primaries.zip(queues).filter(|_| is_on).map(|(primaries, queues)| Discover { primaries, queues, every, filter })
+    }
+
+    fn patterns(&mut self, key: &str, given: &[Spanned<String>]) -> Vec<Pattern> {
+        let parse = |text: &Spanned<String>| {
+            let parsed = text.get_ref().parse();
+            parsed.map_err(|error: PatternError| self.fault(text, key, format!("{:?}: {error}", text.get_ref()))).ok()
+        };
+        given.iter().filter_map(parse).collect()
     }
 
     /// Names of primaries or queues. Where none are given, there must be one to choose from.

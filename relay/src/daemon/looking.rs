@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::{Daemon, Done};
 use crate::config::{self, Config};
-use crate::job::{self, Ending, Errand, Looked, Turn, Turns};
+use crate::job::{self, Ending, Errand, Looked, Stored, Turn, Turns};
 use crate::notify::ZoneKey;
 use crate::primary::Fetched;
 use crate::refresh::{Cause, Moment, State, Takes};
@@ -168,6 +168,7 @@ impl Daemon {
         let Some(tracked) = self.zones.get_mut(key) else { return };
         let name = &tracked.zone.name;
         let (ending, turn) = looked.into_parts();
+        let last = tracked.refresh.serial();
         let outcome = match &ending {
             Ending::Fetched(fetched) => {
                 tracked.refresh.transferred(now, fetched.transferred.zone.soa(), rand::random())
@@ -192,13 +193,19 @@ impl Daemon {
                 if begun.cause.takes() != Takes::Newer {
                     tracked.unstored = Some(place);
                 }
+                if tracked.catalog.is_some() {
+                    let read = job::read_catalog(fetched, turn);
+                    self.looks.spawn(async move { Done::Read { catalog: key, place, read: read.await } });
+                    return self.zones.arm(key);
+                }
                 let reason = reason(tracked.accepted, begun.cause);
                 let mut meta = meta(&self.config, &tracked.zone, &fetched, begun.notified_ms, self.clock.unix_ms());
                 let rollback = begun.cause == Cause::Resend { rollback: true };
                 meta.approved.extend(rollback.then_some(Approval::Rollback));
                 let (store, limits) = (Arc::clone(&self.store), self.config.limits.transfer.zone);
                 let no_base = rollback.then(|| job::no_base(Arc::clone(&store), tracked.zone.name.clone(), limits));
-                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, store, limits);
+                let stored = Stored { store, limits, last };
+                let pack = job::pack(fetched, reason, meta, tracked.zone.overflows(), turn, stored);
                 self.looks.spawn(async move {
                     if let Some(no_base) = no_base {
                         no_base.await;

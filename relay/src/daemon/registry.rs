@@ -6,11 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use secondary53_zone::message::{Meta, Reason};
-use secondary53_zone::{Name, Snapshot, Soa};
+use secondary53_zone::{Limits, Name, Snapshot, Soa};
 use slotmap::SlotMap;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::catalog::Members;
 use crate::config::{self, Config};
 use crate::confirm::Confirm;
 use crate::notify::{Source, Sources, ZoneKey};
@@ -30,9 +31,23 @@ pub(super) struct Registry {
     pace: Pace,
 }
 
+/// Who says that a zone is one here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The configuration names it.
+    Named,
+    /// This catalog lists it.
+    Member(ZoneKey),
+    /// It is a hosted zone of the account.
+    Found,
+}
+
 /// A zone, as the loop keeps it.
 pub(super) struct Tracked {
     pub(super) zone: Arc<config::Zone>,
+    pub(super) origin: Origin,
+    /// Where it is a catalog, its members: those of the last one that was not broken.
+    pub(super) catalog: Option<Arc<Members>>,
     pub(super) refresh: Refresh,
     /// One for each of its queues, which may fail apart.
     pub(super) outboxes: Box<[(Arc<config::Queue>, Outbox)]>,
@@ -71,6 +86,10 @@ impl Registry {
         self.listen_to(key, &zone);
         self.arm(key);
         key
+    }
+
+    pub(super) fn get(&self, key: ZoneKey) -> Option<&Tracked> {
+        self.zones.get(key)
     }
 
     pub(super) fn get_mut(&mut self, key: ZoneKey) -> Option<&mut Tracked> {
@@ -171,7 +190,23 @@ impl Tracked {
             servers: None,
             seen: Seen::new(soa.map(|soa| soa.serial)),
             zone,
+            origin: Origin::Named,
+            catalog: None,
         }
+    }
+
+    /// A catalog at its start, with the members of the one that is stored.
+    pub(super) fn catalog(
+        zone: Arc<config::Zone>,
+        config: &Config,
+        store: &Store,
+        [now, first]: [Moment; 2],
+        now_ms: u64,
+    ) -> Self {
+        let members = members(store, &zone.name, config.limits.transfer.zone);
+        let mut tracked = Self::new(zone, config, store, [now, first], now_ms);
+        tracked.catalog = Some(Arc::new(members));
+        tracked
     }
 
     /// Whether this is what the zone, as it is now, sends: not so where it was begun for other queues, another hosted zone, or
@@ -184,6 +219,13 @@ impl Tracked {
         let sends = self.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
         sends.chain(self.refresh.next()).chain(self.confirm.next()).min()
     }
+}
+
+/// The members of a catalog as it is stored. It was read before it was stored, so it is not broken.
+pub(crate) fn members(store: &Store, catalog: &Name, limits: Limits) -> Members {
+    // A file that cannot be read is told where the zone is.
+    let stored = store.read(catalog, limits).ok().flatten();
+    stored.and_then(|snapshot| Members::read(snapshot.zone()).ok()).unwrap_or_default()
 }
 
 /// What is known of a zone from an earlier run.

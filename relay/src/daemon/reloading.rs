@@ -59,7 +59,8 @@ impl Daemon {
             }
         }
         self.config = Arc::new(config);
-        self.settle(now);
+        self.take_over_discovery(old.discover.as_ref(), now);
+        self.settle(now, true);
         self.line_up(left, now);
     }
 }

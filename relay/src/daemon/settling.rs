@@ -6,7 +6,8 @@ use std::sync::Arc;
 use secondary53_zone::Name;
 use tracing::{info, warn};
 
-use super::registry::{Tracked, stored};
+use super::claims::Claims;
+use super::registry::{Origin, Tracked, stored};
 use super::{Daemon, Stored};
 use crate::config::{self, Config};
 use crate::confirm::Confirm;
@@ -17,39 +18,94 @@ use crate::store::Store;
 use crate::view::Seen;
 
 impl Daemon {
-    /// Makes the zones here those that there are to be.
-    pub(super) fn settle(&mut self, now: Moment) {
+    /// Makes the zones here those that there are to be; `tell` is for each that comes.
+    pub(super) fn settle(&mut self, now: Moment, tell: bool) {
         let config = Arc::clone(&self.config);
-        let wanted: HashMap<&Name, &Arc<config::Zone>> = config.zones.iter().map(|zone| (&zone.name, zone)).collect();
+        self.settle_catalogs(&config, now, tell);
+        let claims = Claims::new(&config, &self.zones, &self.discovery);
         let (mut added, mut changed, mut removed) = (0_usize, 0_usize, 0_usize);
         for key in self.zones.keys().collect::<Vec<_>>() {
-            let Some(tracked) = self.zones.get_mut(key) else { continue };
-            match wanted.get(&tracked.zone.name) {
-                Some(zone) if tracked.zone == **zone => tracked.zone = Arc::clone(zone),
-                Some(zone) => {
-                    self.change(key, zone, now);
-                    changed += 1;
-                }
-                None => {
-                    self.remove(key);
-                    removed += 1;
-                }
+            let Some(tracked) = self.zones.get_mut(key).filter(|tracked| tracked.catalog.is_none()) else { continue };
+            let (name, before) = (&tracked.zone.name, tracked.origin);
+            let Some((origin, zone)) = claims.zone(name, Some(before)) else {
+                self.remove(key);
+                removed += 1;
+                continue;
+            };
+            let unique = |origin| match origin {
+                Origin::Named | Origin::Found => None,
+                Origin::Member(catalog) => claims.member(catalog, name).map(|member| &member.unique),
+            };
+            // From one catalog to another under another label: another life (RFC 9432 §4, change of ownership).
+            let [was, is] = [before, origin].map(unique);
+            let starts_over = was.is_some() && is.is_some() && was != is;
+            tracked.origin = origin;
+            if tracked.zone == zone {
+                // The same in other words: those of before need not be kept.
+                tracked.zone = zone;
+            } else {
+                self.change(key, &zone, now);
+                changed += 1;
+            }
+            if starts_over {
+                self.start_over(key, now);
             }
         }
-        for zone in &config.zones {
-            if self.zones.find(&zone.name).is_none() {
-                info!(zone = %zone.name, "added");
-                self.add(Arc::clone(zone), now);
-                added += 1;
+        for name in claims.names() {
+            if self.zones.find(name).is_some() {
+                continue;
+            }
+            let Some((origin, zone)) = claims.zone(name, None) else { continue };
+            let first = self.zones.first_look(now);
+            let mut tracked = Tracked::new(zone, &config, &self.store, [now, first], self.clock.unix_ms());
+            tracked.origin = origin;
+            let key = self.zones.insert(tracked);
+            added += 1;
+            if tell && let Some(tracked) = self.zones.get(key) {
+                info!(zone = %name, of = self.origin(tracked), "added");
             }
         }
-        info!(zones = self.zones.len(), added, changed, removed, "zones");
+        if added + changed + removed > 0 {
+            info!(zones = self.zones.len(), added, changed, removed, "zones");
+        }
     }
 
-    pub(super) fn add(&mut self, zone: Arc<config::Zone>, now: Moment) -> ZoneKey {
-        let first = self.zones.first_look(now);
-        let tracked = Tracked::new(zone, &self.config, &self.store, [now, first], self.clock.unix_ms());
-        self.zones.insert(tracked)
+    fn settle_catalogs(&mut self, config: &Config, now: Moment, tell: bool) {
+        let wanted: HashMap<&Name, &Arc<config::Zone>> =
+            config.catalogs.iter().map(|catalog| (&catalog.zone.name, &catalog.zone)).collect();
+        for key in self.zones.keys().collect::<Vec<_>>() {
+            let Some(tracked) = self.zones.get(key) else { continue };
+            match wanted.get(&tracked.zone.name) {
+                Some(zone) if tracked.catalog.is_some() && tracked.zone != **zone => self.change(key, zone, now),
+                // A zone until now.
+                Some(_) if tracked.catalog.is_none() => self.remove(key),
+                // A catalog until now.
+                None if tracked.catalog.is_some() => self.remove(key),
+                _ => {}
+            }
+        }
+        for catalog in &config.catalogs {
+            if self.zones.find(&catalog.zone.name).is_some() {
+                continue;
+            }
+            let (zone, first) = (Arc::clone(&catalog.zone), self.zones.first_look(now));
+            self.zones.insert(Tracked::catalog(zone, config, &self.store, [now, first], self.clock.unix_ms()));
+            if tell {
+                info!(catalog = %catalog.zone.name, "added");
+            }
+        }
+    }
+
+    /// Who says that it is a zone here, for the log.
+    pub(super) fn origin(&self, tracked: &Tracked) -> String {
+        match tracked.origin {
+            Origin::Named => "the configuration".to_owned(),
+            Origin::Found => "the account".to_owned(),
+            Origin::Member(catalog) => {
+                let catalog = self.zones.get(catalog).map(|catalog| catalog.zone.name.to_string());
+                format!("catalog {}", catalog.unwrap_or_default())
+            }
+        }
     }
 
     fn remove(&mut self, key: ZoneKey) {
@@ -85,7 +141,6 @@ impl Daemon {
     }
 
     /// Forgets all that is known of a zone: it is another one of the same name.
-    #[allow(dead_code)]
     pub(super) fn start_over(&mut self, key: ZoneKey, now: Moment) {
         let Some(tracked) = self.zones.get_mut(key) else { return };
         if let Err(error) = self.store.forget(&tracked.zone.name) {

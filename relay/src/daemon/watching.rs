@@ -5,13 +5,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::info;
 
+use super::registry::Origin;
 use super::{Begun, Daemon, DaemonError, Tracked};
 use crate::config;
 use crate::confirm::Sent;
 use crate::http::{self, Ask};
 use crate::job::{Delivered, Ending, Looked};
 use crate::notify::ZoneKey;
-use crate::view::{Counts, Time, View};
+use crate::view::{self, Counts, Time, View};
 
 impl Daemon {
     pub(super) async fn show(&self, asker: mpsc::Sender<Ask>, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
@@ -35,7 +36,16 @@ impl Daemon {
         let show = |tracked: &Tracked| {
             let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
             let next = wait.map(|wait| now.after(wait));
-            tracked.seen.show(tracked.zone.name.clone(), tracked.refresh.is_expired(), next, now)
+            let zone = tracked.seen.show(tracked.zone.name.clone(), tracked.refresh.is_expired(), next, now);
+            let (origin, catalog) = match tracked.origin {
+                Origin::Named => (view::Origin::Configuration, None),
+                Origin::Found => (view::Origin::Account, None),
+                Origin::Member(catalog) => {
+                    (view::Origin::Catalog, self.zones.get(catalog).map(|catalog| catalog.zone.name.to_string()))
+                }
+            };
+            let members = tracked.catalog.as_ref().map(|members| members.len());
+            view::Zone { origin, catalog, members, ..zone }
         };
         let zones = self.zones.iter().filter(|_| zones).map(show).collect();
         View {
@@ -49,6 +59,7 @@ impl Daemon {
             },
             queues: self.queues.iter().map(|(_, seen)| seen.clone()).collect(),
             zones,
+            account: self.config.discover.as_ref().map(|_| self.discovery.seen.clone()),
         }
     }
 

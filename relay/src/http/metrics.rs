@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::view::{Histogram, Status, Time, View, Zone};
+use crate::view::{Histogram, Origin, Status, Time, View, Zone};
 
 /// All of it.
 pub fn metrics(view: &View) -> String {
@@ -121,6 +121,30 @@ fn zones(text: &mut Text, view: &View) {
     for status in Status::ALL {
         let count = view.zones.iter().filter(|zone| zone.status == status).count();
         text.sample(name, &[("status", status.as_str())], count);
+    }
+    let name = "secondary53_relay_zones_by_origin";
+    text.family(name, "gauge", "Zones, by who says that they are zones: the configuration, a catalog, the account.");
+    for (origin, label) in
+        [(Origin::Configuration, "configuration"), (Origin::Catalog, "catalog"), (Origin::Account, "account")]
+    {
+        let count = view.zones.iter().filter(|zone| zone.origin == origin).count();
+        text.sample(name, &[("origin", label)], count);
+    }
+    let name = "secondary53_relay_catalog_members";
+    text.family(name, "gauge", "Members of a catalog.");
+    for (zone, label) in view.zones.iter().zip(&names) {
+        if let Some(members) = zone.members {
+            text.sample(name, &[("zone", label)], members);
+        }
+    }
+    if let Some(account) = &view.account {
+        let name = "secondary53_relay_account_failing_seconds";
+        text.family(name, "gauge", "For how long the account's hosted zones could not be listed; 0 where they were.");
+        let long = account.failing_since.map_or(0, |since| view.now.0.saturating_sub(since.0));
+        text.sample(name, &[], Seconds(long));
+        let name = "secondary53_relay_account_hosted_zones";
+        text.family(name, "gauge", "Public hosted zones of the account when they were last listed.");
+        text.sample(name, &[], account.hosted_zones);
     }
     let name = "secondary53_relay_zone_serial";
     text.family(name, "gauge", "The serial of a zone: at the primary, sent to its queues, live in Route 53.");
@@ -264,6 +288,7 @@ mod tests {
             counts,
             queues: vec![queue],
             zones: vec![seen.show(r"a\\\034b.example".parse().unwrap(), false, None, Time(8_500))],
+            account: None,
         }
     }
 

@@ -8,7 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use secondary53_zone::Serial;
 
 use super::select::{Listing, Query, list};
-use crate::view::{Status, Time, View, Zone};
+use crate::view::{Account, Origin, Status, Time, View, Zone};
 
 /// Seconds until the page comes anew: long enough to type a search.
 const REFRESH: u32 = 30;
@@ -62,6 +62,11 @@ pub fn page(view: &View, query: &Query) -> String {
 
 fn alarms(view: &View) -> Markup {
     html! {
+        @if let Some(Account { failing_since: Some(since), error: Some(error), .. }) = &view.account {
+            p.alarm role="alert" {
+                b { "The account" } " has not been listed for " (span(view.now.since(*since))) ": " (error)
+            }
+        }
         @for queue in &view.queues {
             @if let Some((since, error)) = &queue.failing {
                 p.alarm role="alert" {
@@ -117,7 +122,10 @@ fn row(zone: &Zone, now: Time) -> Markup {
     html! {
         tbody {
             tr {
-                td.name { (zone.zone) }
+                td.name title=[whence(zone)] {
+                    (zone.zone)
+                    @if let Some(members) = zone.members { span.none { " catalog of " (zones(members)) } }
+                }
                 td { span class={ "tag " (colour(zone.status)) } { (zone.status.as_str()) } }
                 (serial(primary, primary))
                 (serial(sent, primary))
@@ -135,6 +143,16 @@ fn row(zone: &Zone, now: Time) -> Markup {
                 tr class=(if zone.status.is_trouble() { "why" } else { "why soft" }) { td colspan=(COLUMNS) { (error) } }
             }
         }
+    }
+}
+
+/// Who says that it is a zone here, where that is not the configuration.
+fn whence(zone: &Zone) -> Option<String> {
+    match (zone.origin, &zone.catalog) {
+        (Origin::Configuration, _) => None,
+        (Origin::Catalog, Some(catalog)) => Some(format!("a member of catalog {catalog}")),
+        (Origin::Catalog, None) => Some("a member of a catalog".to_owned()),
+        (Origin::Account, _) => Some("a hosted zone of the account".to_owned()),
     }
 }
 
@@ -245,6 +263,7 @@ mod tests {
             counts: Counts::default(),
             queues: vec![queue],
             zones: vec![show("example.com", current), show("<img\\032src=x>.example", failing)],
+            account: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Time, View, Zone};
+use crate::view::{Account, Time, View, Zone};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Listing<'a> {
     pub now: Time,
     /// Why the relay is not well (as `/healthz` says); null where it is.
     pub illness: Option<String>,
+    /// The account, where its hosted zones are zones here; null where not.
+    pub account: Option<Cow<'a, Account>>,
     /// Zones that there are.
     pub total: usize,
     /// Of these, those in trouble.
@@ -102,6 +104,7 @@ pub fn list<'a>(view: &'a View, query: &Query) -> Listing<'a> {
         started_at: view.started_at,
         now: view.now,
         illness: view.illness(),
+        account: view.account.as_ref().map(Cow::Borrowed),
         total: view.zones.len(),
         trouble: view.zones.iter().filter(|zone| zone.status.is_trouble()).count(),
         matched,
@@ -131,6 +134,7 @@ mod tests {
             counts: Counts::default(),
             queues: Vec::new(),
             zones: (0..zones).map(zone).collect(),
+            account: None,
         }
     }
 
@@ -182,11 +186,12 @@ mod tests {
             json,
             serde_json::json!({
                 "relay": "here", "version": env!("CARGO_PKG_VERSION"), "started_at": "1970-01-01T00:00:00Z",
-                "now": "1970-01-01T00:00:00Z", "illness": null, "total": 1, "trouble": 0, "matched": 1, "page": 1, "pages": 1,
+                "now": "1970-01-01T00:00:00Z", "illness": null, "account": null, "total": 1, "trouble": 0, "matched": 1, "page": 1, "pages": 1,
                 "zones": [{
                     "zone": "z0000.example.", "status": "starting", "primary_serial": null, "sent_serial": null,
                     "live_serial": null, "notified_at": null, "refreshed_at": null, "transferred_at": null, "sent_at": null,
                     "live_at": null, "next_look_at": null, "behind_seconds": null, "records": null, "error": null,
+                    "origin": "configuration", "catalog": null, "members": null,
                 }],
             })
         );

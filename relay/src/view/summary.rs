@@ -56,6 +56,7 @@ mod tests {
             counts: Counts::default(),
             queues: vec![Queue::new("main")],
             zones: Vec::new(),
+            account: None,
         };
         assert_eq!(view.summary(), "0 zones");
         view.zones.push(zone("a.example", |_| {}));

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
+mod catalogs;
+mod deltas;
 mod discover;
 mod flood;
 mod increments;

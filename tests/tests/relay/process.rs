@@ -18,6 +18,7 @@ pub struct Place {
     directory: TempDir,
     listen: SocketAddr,
     sqs: SocketAddr,
+    route53: String,
     /// Where S3 is; nowhere at first.
     s3: SocketAddr,
 }
@@ -37,7 +38,9 @@ impl Place {
 
     /// The same, where the relay listens on an address that is known before.
     pub fn at(listen: SocketAddr, sqs: SocketAddr, text: &str) -> Self {
-        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, s3: SocketAddr::from(([127, 0, 0, 1], 1)) };
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let route53 = format!("http://{nobody}");
+        let place = Self { directory: TempDir::new().unwrap(), listen, sqs, route53, s3: nobody };
         place.reconfigure(text);
         place
     }
@@ -85,6 +88,11 @@ impl Place {
     pub fn add_to_zone(&self, line: &str) {
         let text = std::fs::read_to_string(self.config()).unwrap();
         std::fs::write(self.config(), format!("{text}\n{line}\n")).unwrap();
+    }
+
+    /// Where the relays that are started from now on find Route 53; nobody is there if not told.
+    pub fn set_route53(&mut self, endpoint: &str) {
+        endpoint.clone_into(&mut self.route53);
     }
 
     pub fn config(&self) -> PathBuf {
@@ -155,6 +163,7 @@ impl Place {
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_ENDPOINT_URL_SQS", format!("http://{}", self.sqs))
+            .env("AWS_ENDPOINT_URL_ROUTE_53", &self.route53)
             .env("AWS_ENDPOINT_URL_S3", format!("http://{}", self.s3))
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env_remove("RUST_LOG")

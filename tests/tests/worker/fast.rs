@@ -1,6 +1,6 @@
 //! The fast path: what changed came with the snapshot, so the hosted zone is not read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
 use secondary53_tests::strict::{Config, ZoneSpec};
@@ -252,4 +252,38 @@ async fn more_than_a_request_holds_is_several_and_the_serial_is_in_the_last() {
     let calls = world.follow(&base, &next, Reason::Notify).await;
     assert_eq!(calls, [("ChangeResourceRecordSets", 5), ("ListResourceRecordSets", 1)]);
     assert!(world.hosted().values().all(|(_, values)| values[0].starts_with("10.1.")));
+}
+
+/// A serial says that the zone is complete at it, but a later one may have been begun.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_and_superseded_is_read() {
+    let hosts =
+        |count: usize| -> String { (0..count).map(|i| format!("h{i} A 10.0.{}.{}\n", i / 256, i % 256)).collect() };
+    let (base, begun, next) = (zone(7, "w A 192.0.2.1"), zone(8, &hosts(2_500)), zone(9, "w A 192.0.2.2"));
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let world = World::behind(Config { zones, ..Config::default() }, |_| Fate::Answered).await;
+    world.sync(&base, Reason::Initial).await;
+    let changes = AtomicUsize::new(0);
+    world.meddle(move |line| {
+        let is_second = line.starts_with("POST") && changes.fetch_add(1, Ordering::Relaxed) > 0;
+        if is_second { Fate::RequestLost } else { Fate::Answered }
+    });
+    let begun = message(&begun, Reason::Notify);
+    assert_eq!(world.deliver(vec![record("8", &begun)]).await, ["8"]);
+    assert_eq!((world.serial(), world.hosted().len() > 900), (7, true));
+    world.meddle(|_| Fate::Answered);
+    let line = vec![record("8", &begun), record("9", &message_since(&base, &next, Reason::Notify))];
+    assert_eq!(world.deliver(line).await, Vec::<String>::new());
+    assert_eq!((world.serial(), world.hosted()), (9, held(&[("w.example.com.", "A", 300, &["192.0.2.2"])])));
+}
+
+#[tokio::test]
+async fn a_soa_that_someone_else_has_changed_is_no_serial_to_go_by() {
+    let (base, next) = (zone(7, "w A 192.0.2.1"), zone(8, "w A 192.0.2.2"));
+    let world = World::start().await;
+    world.sync(&base, Reason::Initial).await;
+    let soa = world.server.zone(ID).unwrap().rrset("example.com.", "SOA").unwrap().values[0].clone();
+    world.server.seed(ID, &[("example.com.", "SOA", 900, &[&soa])]).unwrap();
+    let calls = world.follow(&base, &next, Reason::Notify).await;
+    assert_eq!(calls, [("ChangeResourceRecordSets", 1), ("ListResourceRecordSets", 2)]);
 }
