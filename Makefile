@@ -11,7 +11,7 @@ PARAMETERS :=
 # A CA's certificate for relays, a file: docs/credentials.md.
 RELAY_CA :=
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench latency flood fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay latency flood fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,15 @@ bench: setup ## figures on the reference zone: plan and batches, API calls, snap
 	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
 	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
 	cargo run -q --profile bench -p secondary53-tests --example transfer .local/reference-100000.zone example.com 20
+
+bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many zones at rest and changed at once
+	tests/setup --debian
+	cargo build -q --profile bench -p secondary53-tests --example secondaries --example many-zones
+	cargo build -q --release -p secondary53-relay
+	target/release/examples/secondaries 100000 5
+	target/release/examples/secondaries 1000000 3
+	target/release/examples/many-zones 1 0
+	target/release/examples/many-zones 10000 1000 $(IDLE)
 
 latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian

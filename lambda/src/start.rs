@@ -11,7 +11,10 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use secondary53_aws::Objects;
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::handler::{self, Worker};
 use crate::overflow::Overflow;
@@ -33,9 +36,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Logs JSON, a line for each event, at the level that `RUST_LOG` says or `info`.
 pub fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let given = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let given = given.and_then(|text| text.parse::<Targets>().ok());
+    let filter = given.unwrap_or_else(|| Targets::new().with_default(Level::INFO));
+    let json = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     // A second call, in a test, changes nothing.
-    _ = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).try_init();
+    _ = tracing_subscriber::registry().with(filter).with(json).try_init();
 }
 
 /// The AWS configuration of a program that works on Route 53: credentials, region and endpoints as every AWS tool takes

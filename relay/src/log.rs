@@ -22,12 +22,13 @@ use tracing::field::{Field, Value, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::FormatFields as _;
 use tracing_subscriber::fmt::format::{DefaultFields, Writer};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -48,9 +49,7 @@ pub enum Format {
 pub fn start(format: Format, runs: bool, debug: bool) {
     const QUIET: &str = "info,aws_config=warn,aws_smithy_runtime=warn";
     const DEBUG: &str = "debug,hyper_util=info,rustls=info";
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into());
-    let default = if debug { DEBUG } else { QUIET };
-    let filter = filter.parse_lossy(std::env::var("RUST_LOG").as_deref().unwrap_or(default));
+    let (filter, odd) = filter(std::env::var("RUST_LOG").ok().as_deref(), if debug { DEBUG } else { QUIET });
     let log = tracing_subscriber::registry().with(filter);
 
     let (journal, terminal) = (leads_to_journal(), stderr().is_terminal());
@@ -79,6 +78,31 @@ pub fn start(format: Format, runs: bool, debug: bool) {
             }
         },
     }
+    for directive in odd {
+        tracing::warn!(
+            directive,
+            "RUST_LOG: this is passed over; it takes target=level, as in info,secondary53_relay=debug"
+        );
+    }
+}
+
+/// What is logged: targets and their levels, as in `info,secondary53_relay=debug`; and what of `given` does not read so.
+/// `tracing_subscriber::EnvFilter` reads more, for spans, of which there are none here, and brings two regex engines for it.
+fn filter(given: Option<&str>, default: &str) -> (Targets, Vec<String>) {
+    let (mut targets, mut odd) = (Targets::new(), Vec::new());
+    let text = given.filter(|text| !text.trim().is_empty()).unwrap_or(default);
+    for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        match directive.parse::<Targets>() {
+            Ok(parsed) => {
+                if let Some(level) = parsed.default_level() {
+                    targets = targets.with_default(level);
+                }
+                targets.extend(parsed);
+            }
+            Err(_) => odd.push(directive.to_owned()),
+        }
+    }
+    (targets, odd)
 }
 
 /// Whether stderr is the stream of which systemd says that it leads to the journal (`systemd.exec(5)`). The variable is
@@ -156,5 +180,27 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.push((field.clone(), format!("{value:?}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_is_logged_is_a_level_for_each_target() {
+        let (targets, odd) = filter(None, "info,aws_config=warn");
+        assert!(odd.is_empty() && targets.would_enable("secondary53_relay::daemon", &Level::INFO));
+        assert!(
+            !targets.would_enable("secondary53_relay", &Level::DEBUG)
+                && !targets.would_enable("aws_config::x", &Level::INFO)
+        );
+        let (targets, odd) = filter(Some("warn, secondary53_relay::primary=trace,[span{zone=a}]=debug,x=loud"), "info");
+        assert_eq!(odd, ["[span{zone=a}]=debug", "x=loud"]);
+        assert!(targets.would_enable("secondary53_relay::primary", &Level::TRACE));
+        assert!(targets.would_enable("x", &Level::WARN) && !targets.would_enable("x", &Level::INFO));
+        assert!(filter(Some(""), "info").0.would_enable("x", &Level::INFO));
     }
 }

@@ -1,6 +1,6 @@
 //! The worker's start: milliseconds from its spawning to its first answer, and the most memory that it took.
 //!
-//! usage: cold_start BOOTSTRAP [RUNS]        target/release/bootstrap; 20 runs where no number is given
+//! usage: `cold_start BOOTSTRAP [RUNS]`        target/release/bootstrap; 20 runs where no number is given
 //!
 //! The part of Lambda's runtime API is played here, that of Route 53 by the strict hosted zone, both over the loopback: what
 //! TLS takes beyond the loading of roots is not in the figures, nor what Lambda itself does before it starts the program.
@@ -87,10 +87,10 @@ fn event(snapshot: &Snapshot, reason: Reason) -> Result<String, Failure> {
     let attributes: serde_json::Map<_, _> = message
         .attributes()
         .into_iter()
-        .map(|(name, text)| (name.to_owned(), json!({ "stringValue": text, "dataType": "String" })))
+        .map(|it| (it.name.to_owned(), json!({ "stringValue": it.value, "dataType": it.data_type })))
         .collect();
     let record = json!({
-        "messageId": "1", "receiptHandle": "1", "body": message.body, "messageAttributes": attributes,
+        "messageId": "1", "receiptHandle": "1", "body": message.body.as_text(), "messageAttributes": attributes,
         "attributes": { "MessageGroupId": message.group_id(), "ApproximateReceiveCount": "1" },
         "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:000000000000:cold-start.fifo",
     });

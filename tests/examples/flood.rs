@@ -57,11 +57,7 @@ async fn main() -> Result<(), Failure> {
     drop(flood);
     let after = memory::resident(process.id()?)?;
 
-    println!(
-        "flood:    {sent} datagrams in {:.1} s, {:.0} a second",
-        took.as_secs_f64(),
-        sent as f64 / took.as_secs_f64()
-    );
+    println!("flood:    {sent} datagrams in {:.1} s, {} a second", took.as_secs_f64(), sent / took.as_secs().max(1));
     println!(
         "primary:  {valid} NOTIFY, {first} answered at once, {answered} within RFC 1996's retries ({attempts} sent), {acted} acted on"
     );

@@ -72,6 +72,7 @@ state_dir = "{}"
 [queue.main]
 url = "http://{sink}/000000000000/main.fifo"
 region = "eu-west-1"
+overflow_bucket = "overflow"
 
 [limits]
 records_per_zone = 2_000_000

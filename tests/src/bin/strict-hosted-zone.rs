@@ -5,6 +5,8 @@ use std::{error::Error, io::Write, net::SocketAddr, process::ExitCode, time::Dur
 use clap::Parser;
 use secondary53_tests::strict::{CHANGES, Config, REQUESTS, Server, ZoneSpec};
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// A stand-in for Route 53 that refuses what Route 53 refuses, and serves its zones over DNS.
 ///
@@ -61,9 +63,11 @@ impl Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
+    let given = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = given.unwrap_or_else(|| Targets::new().with_default(Level::ERROR));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

@@ -90,7 +90,7 @@ async fn wait() -> Result<(), StackError> {
     primary.set_zone(incompressible(2, MANY).unwrap());
     primary.notify(relay.address).await.unwrap();
     relay.logged(&["transferred", "serial=2"]).await;
-    assert_eq!((sqs.accepted().len(), std::fs::read_dir(place.state()).unwrap().count()), (0, 0));
+    assert_eq!((sqs.accepted().len(), place.snapshots()), (0, 0));
 
     let s3 = Ministack::start(directory.path(), address).await?;
     s3.bucket(BUCKET).await?;
@@ -114,7 +114,7 @@ async fn put_for_one_of_two() -> Result<(), StackError> {
     let sent = sqs.accepted();
     assert!(sent.len() == 1 && sent[0].queue.ends_with("/a.fifo"), "{sent:?}");
     // Not stored, so that a restart with a bucket sends it to both.
-    assert_eq!(std::fs::read_dir(place.state()).unwrap().count(), 0);
+    assert_eq!(place.snapshots(), 0);
     Ok(())
 }
 

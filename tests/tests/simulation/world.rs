@@ -291,6 +291,7 @@ impl Shared {
             clock,
             policy: Policy::default(),
             refusals: Refusals::default(),
+            creation: None,
         }
     }
 }
