@@ -141,7 +141,7 @@ impl Worker {
             }
         }
         for Unfit { message, why } in unfit {
-            let put = self.quarantine.put(&message, &why, millis(now())).await;
+            let put = self.quarantine.put(&message, &why, self.now_ms()).await;
             let message_id = message.message_id.as_deref().unwrap_or_default();
             let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
             let (outcome, reason) = (why.kind.as_str(), &why.reason);
@@ -244,7 +244,7 @@ impl Worker {
         superseded: usize,
         stop_at: Duration,
     ) -> Result<Option<Why>, Again> {
-        let began = now();
+        let began_ms = self.now_ms();
         let id = message.meta.hosted_zone_id.as_deref();
         let (mut calls, mut throttles, mut applied) = (0, 0, 0);
         let result = async {
@@ -263,12 +263,12 @@ impl Worker {
             result
         }
         .await;
-        let ended = now();
-        let milliseconds = millis(ended).saturating_sub(millis(began));
+        let ended_ms = self.now_ms();
+        let milliseconds = ended_ms.saturating_sub(began_ms);
         let (zone, serial, reason) = (&message.zone, message.serial, message.reason);
-        let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| millis(ended).saturating_sub(at));
+        let notify_to_accepted_ms = message.meta.notified_at_ms.map(|at| ended_ms.saturating_sub(at));
         let took = Took { calls, throttles, superseded, notify_to_accepted_ms };
-        if let Some(line) = metrics::synced(zone, &result, took, millis(ended)) {
+        if let Some(line) = metrics::synced(zone, &result, took, ended_ms) {
             println!("{line}");
         }
         match result {
@@ -282,7 +282,7 @@ impl Worker {
                     left_out = plan.left_out.len(), untranslated = untranslated.join(","), batches, calls, throttles, superseded,
                     milliseconds, notify_to_accepted_ms, "zone synced"
                 );
-                for line in metrics::left_out(zone, &plan, millis(ended)) {
+                for line in metrics::left_out(zone, &plan, ended_ms) {
                     println!("{line}");
                 }
                 for left in &plan.left_out {
@@ -351,6 +351,11 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    fn now_ms(&self) -> u64 {
+        u64::try_from((self.clock)().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -440,18 +445,9 @@ fn attribute_of<'a>(message: &'a SqsMessage, name: &str) -> Option<&'a str> {
 }
 
 /// The worker's clock.
-pub fn clock() -> Duration {
-    now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
 #[expect(clippy::disallowed_methods, reason = "the handler is where the worker reads the clock")]
-fn now() -> SystemTime {
-    SystemTime::now()
-}
-
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+pub fn clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
