@@ -27,7 +27,7 @@ async fn messages_through_a_worker() -> Result<(), StackError> {
     std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
 
     let ministack = Ministack::start(dir.path(), programs::free_address()?).await?;
-    let queues = ministack.queue_pair("trial", Duration::from_secs(1)).await?;
+    let queues = ministack.queue_pair_of("trial", Duration::from_secs(1), 5).await?;
     let environment = BTreeMap::from([("DLQ_URL", queues.dead_letter.clone())]);
     ministack.worker("trial", &bootstrap, &environment, &queues).await?;
 

@@ -137,10 +137,23 @@ impl Ministack {
     /// # Errors
     /// SQS refuses.
     pub async fn queue_pair(&self, name: &str, visibility: Duration) -> Result<QueuePair, StackError> {
+        self.queue_pair_of(name, visibility, MAX_RECEIVE_COUNT).await
+    }
+
+    /// The same, where a message is moved after so many receives.
+    ///
+    /// # Errors
+    /// SQS refuses.
+    pub async fn queue_pair_of(
+        &self,
+        name: &str,
+        visibility: Duration,
+        max_receives: u32,
+    ) -> Result<QueuePair, StackError> {
         let dead_letter = self.queue(&format!("{name}-dlq.fifo"), &[]).await?;
         let redrive = json!({
             "deadLetterTargetArn": self.queue_arn(&dead_letter).await?,
-            "maxReceiveCount": MAX_RECEIVE_COUNT,
+            "maxReceiveCount": max_receives,
         });
         let attributes = [
             (QueueAttributeName::RedrivePolicy, redrive.to_string()),
