@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use secondary53_aws::{Failure, Objects};
 use secondary53_zone::message::{Body, Message, Pointer};
+use secondary53_zone::name::Name;
 use secondary53_zone::zone::Limits;
 
 /// The buckets that may be read, and the way to them.
@@ -33,11 +34,13 @@ pub enum OverflowError {
     },
     /// There is no such object any more.
     #[error(
-        "its snapshot, object {} of bucket {}, is not there ({code}): the bucket's lifecycle rule has deleted it. Let the relay \
-         send the zone anew (remove the zone's file from its state_dir and restart it)",
+        "its snapshot, object {} of bucket {}, is not there ({code}): the bucket's lifecycle rule deletes what no queue can still \
+         hold. Have the relay send the zone anew: secondary53-relay resend {zone}",
         .pointer.key, .pointer.bucket
     )]
     Gone {
+        /// Of which zone.
+        zone: Name,
         /// Where it was.
         pointer: Pointer,
         /// S3's code.
@@ -95,21 +98,21 @@ impl Overflow {
             return Err(OverflowError::TooLarge(limits.octets));
         }
         let got = self.objects.get(&pointer.bucket, &pointer.key, limits.octets).await;
-        let octets = got.map_err(|failure| error_of(pointer.clone(), failure))?;
+        let octets = got.map_err(|failure| error_of(message, pointer.clone(), failure))?;
         let text = String::from_utf8(octets.into()).map_err(|_| OverflowError::NotText(pointer.clone()))?;
         Ok(Cow::Owned(message.with_body(text)))
     }
 }
 
 /// By S3's code, never by its words ("Error responses", Amazon S3 API Reference).
-fn error_of(pointer: Pointer, failure: Failure) -> OverflowError {
+fn error_of(message: &Message, pointer: Pointer, failure: Failure) -> OverflowError {
     if failure.is_transient() {
         return OverflowError::Unavailable { pointer, failure };
     }
     match failure {
         Failure::TooLarge(limit) => OverflowError::TooLarge(limit),
         Failure::Refused { code, .. } if code == "NoSuchKey" || code == "NoSuchBucket" => {
-            OverflowError::Gone { pointer, code }
+            OverflowError::Gone { zone: message.zone.clone(), pointer, code }
         }
         failure => OverflowError::Refused { pointer, failure },
     }
