@@ -27,7 +27,7 @@ test: ## lint, then all tests with real name servers and stand-ins for AWS
 	cargo test --workspace
 	$(VENV)/python tests/policies.py
 
-test-all: test ## everything that CI runs: the same, and deploying, the CDK, the Debian package (as root)
+test-all: test ## the same, and deploying, the CDK, the Debian package (as root): a release build among them
 	tests/setup --tools
 	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam validate --lint --template infra/template.yaml
 	cargo test -p secondary53-tests --test deploy -- --ignored
