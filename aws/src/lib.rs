@@ -10,4 +10,4 @@ pub mod objects;
 pub mod request;
 
 pub use objects::Objects;
-pub use request::{Failure, Service};
+pub use request::{Failure, Service, chain};

@@ -331,8 +331,8 @@ pub(crate) fn hex(octets: &[u8]) -> String {
     octets.iter().fold(String::with_capacity(2 * octets.len()), |hex, octet| hex + &format!("{octet:02x}"))
 }
 
-/// An error and its causes: the outermost says no more than "dispatch failure".
-fn chain(error: &dyn Error) -> String {
+/// An error and its causes: the SDK's outermost says no more than "dispatch failure".
+pub fn chain(error: &dyn Error) -> String {
     let mut told = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

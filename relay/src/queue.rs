@@ -10,7 +10,6 @@
 //! A snapshot beyond one message goes to the queue's bucket first, and the message says where it is.
 
 use std::collections::{BTreeSet, HashMap};
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
-use secondary53_aws::Objects;
+use secondary53_aws::{Objects, chain};
 use secondary53_zone::message::{Approval, MAX_OCTETS, Message, Meta, QUARANTINE_OCTETS, Reason};
 use secondary53_zone::{Name, Snapshot};
 use tokio::sync::Semaphore;
@@ -388,20 +387,6 @@ pub(crate) async fn aws(region: &str) -> SdkConfig {
         .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
         .timeout_config(timeouts);
     loader.load().await
-}
-
-/// An error and its causes: the SDK's outermost says no more than "dispatch failure".
-fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !told.ends_with(&words) {
-            told = format!("{told}: {words}");
-        }
-        cause = error.source();
-    }
-    told
 }
 
 #[cfg(test)]
