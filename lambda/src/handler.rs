@@ -11,6 +11,7 @@
 //! group may count as done, and to take one again that was superseded costs nothing: so where a retry may help, the whole
 //! line is reported, and nothing of it is put aside yet.
 
+use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -26,7 +27,7 @@ use crate::guard::{self, Held, Policy, Terms};
 use crate::isolate::Refused;
 use crate::metrics::{self, Took};
 use crate::overflow::{Overflow, OverflowError};
-use crate::plan::Counts;
+use crate::plan::{Counts, NameChanges, Plan};
 use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
 use crate::refusals::Refusals;
@@ -190,8 +191,6 @@ impl Worker {
                     continue;
                 }
             };
-            // A part of what it supersedes may have been done: then the hosted zone is not what its serial says.
-            let snapshot = if messages.is_empty() { snapshot } else { snapshot.with_delta(None) };
             // One that wants a full comparison is not superseded by one that does not.
             let trusts_serial =
                 message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
@@ -319,17 +318,14 @@ impl Worker {
                 let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
                 tracing::error!(
                     %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
-                    milliseconds, "RRsets refused: the rest was applied, and the serial stays"
+                    milliseconds, "RRsets refused: the serial stays"
                 );
-                for Refused { name, words, .. } in &refused {
-                    tracing::warn!(%zone, %serial, %name, %words, "refused by Route 53");
+                for Refused { name, rejection, .. } in &refused {
+                    let (by, words) = (if rejection.is_denied { "IAM" } else { "Route 53" }, &rejection.words);
+                    tracing::warn!(%zone, %serial, %name, by, %words, "refused");
                 }
-                let reason = format!(
-                    "Route 53 refused {} of the zone's RRsets; all others are as at serial {serial}, and the hosted zone's serial \
-                     was not advanced: the next snapshot tries again",
-                    rrsets.len()
-                );
-                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
+                let reason = reason_refused(&plan, &refused, serial);
+                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.rejection.words).collect();
                 words.dedup();
                 let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
                 Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
@@ -359,6 +355,31 @@ impl Worker {
     }
 }
 
+fn reason_refused(plan: &Plan, refused: &[Refused], serial: Serial) -> String {
+    let count =
+        |refused: &mut dyn Iterator<Item = &Refused>| refused.map(|refused| refused.rrsets().len()).sum::<usize>();
+    let is_refused = |name: &NameChanges| refused.iter().any(|refused| refused.name == name.name);
+    let others = if plan.names.iter().all(is_refused) {
+        format!("all others are as at serial {serial}, and the hosted zone's serial was not advanced")
+    } else {
+        "so nothing was changed: without it nobody could tell what the hosted zone holds".to_owned()
+    };
+    let mut reason = format!(
+        "Route 53 refused {} of the zone's RRsets; {others}: the next snapshot tries again",
+        count(&mut refused.iter())
+    );
+    let denied = count(&mut refused.iter().filter(|refused| refused.rejection.is_denied));
+    if denied > 0 {
+        // Writing to a String does not fail.
+        _ = write!(
+            reason,
+            "; IAM denies the function {denied} of them: allow their types and names in the policy of its role \
+             (AllowDelegations of infra/template.yaml for NS) and replay this message"
+        );
+    }
+    reason
+}
+
 const fn kind_held(held: &Held) -> Kind {
     match held {
         Held::OtherZone { .. } => Kind::OtherZone,
@@ -377,6 +398,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
         Route53Error::AlreadyMade => Kind::NoHostedZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
+        | Route53Error::Denied(_)
         | Route53Error::Unavailable { .. }
         | Route53Error::OutOfTime { .. }
         | Route53Error::Answer(_)
