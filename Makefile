@@ -48,17 +48,17 @@ check: ## the quick one while writing: clippy and the tests that need no other p
 build: ## debug builds of all
 	cargo build --workspace
 
-release: ## the programs that are installed, small: target/release/{secondary53-relay,bootstrap,secondary53}
+release: ## the programs that are installed, small: target/release/{secondary53-relay,secondary53}, target/worker/bootstrap
 	cargo build --release -p secondary53-relay
-	cargo build --release -p secondary53-lambda
+	cargo build --profile worker -p secondary53-lambda
 	cargo build --release -p secondary53
 
 size: release ## octets of each program
-	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
+	@stat --format '%s %n' target/release/secondary53-relay target/worker/bootstrap target/release/secondary53
 
 lambda: ## the function as Lambda takes it: target/lambda/bootstrap; ARCH=arm64 for Graviton
 	tests/setup --tools
-	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda build --release --package secondary53-lambda --bin bootstrap $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda build --profile worker --package secondary53-lambda --bin bootstrap $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
 deploy: lambda ## queue, function, permissions, alarms: sam deploy of infra/template.yaml; PARAMETERS="HostedZoneIds=Z1,Z2"
 	$(TOOLS)/sam deploy --template infra/template.yaml --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM \

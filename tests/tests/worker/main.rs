@@ -16,6 +16,7 @@ mod lost;
 mod marks;
 mod mirror;
 mod overflow;
+mod panics;
 mod poison;
 mod proxy;
 mod quota;
