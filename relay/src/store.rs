@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use secondary53_zone::snapshot::SnapshotError;
 use secondary53_zone::{Limits, Name, Snapshot};
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
 /// The directory of the snapshots.
 #[derive(Clone, Debug)]
@@ -97,13 +98,26 @@ impl Store {
 
     /// Puts the octets of a snapshot in the place of the zone's last one, which these queues have accepted.
     pub fn write(&self, zone: &Name, snapshot: &[u8], queues: &BTreeSet<String>) -> Result<(), StoreError> {
+        self.put(zone, snapshot, queues)?;
+        self.flush()
+    }
+
+    /// The same, but that it outlives a power failure only once [`Store::flush`] has ended well: once for many zones.
+    pub fn put(&self, zone: &Name, snapshot: &[u8], queues: &BTreeSet<String>) -> Result<(), StoreError> {
         // The queues first. Cut off in between, the snapshot is one that each of them has had, or had something newer of: the
         // other way round, a queue that is in the configuration no more would seem to have what it was never sent.
         if self.queues(zone).ok().as_ref() != Some(queues) {
             let lines: String = queues.iter().flat_map(|queue| [queue, "\n"]).collect();
             self.replace(&self.path(zone).with_extension(QUEUES), lines.as_bytes())?;
+            self.flush()?;
         }
         self.replace(&self.path(zone), snapshot)
+    }
+
+    /// What was put is on the disk once the directory is: it holds the new names.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        directory.map_err(failed("flush", &self.directory))
     }
 
     /// Forgets the zone.
@@ -126,21 +140,36 @@ impl Store {
             return Ok(());
         };
         let octets = snapshot.with_exact(None).encode().map_err(failed("encode", &self.path(zone)))?;
-        self.replace(&self.path(zone), &octets)
+        self.replace(&self.path(zone), &octets)?;
+        self.flush()
     }
 
     fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         let new = path.with_extension("new");
         let write = || {
-            let mut file = File::create(&new)?;
+            let mut file = self.create(&new)?;
             file.write_all(octets)?;
             file.sync_all()
         };
-        write().map_err(failed("write", &new))?;
-        fs::rename(&new, path).map_err(failed("replace", path))?;
-        // The rename is on the disk when the directory is.
-        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
-        directory.map_err(failed("flush", &self.directory))
+        let replaced = write().map_err(failed("write", &new));
+        let replaced = replaced.and_then(|()| fs::rename(&new, path).map_err(failed("replace", path)));
+        if replaced.is_err() {
+            // On a full disk, half a file takes the room that the next one needs. It counts for nothing in any case.
+            drop(fs::remove_file(&new));
+        }
+        replaced
+    }
+
+    /// Makes the file, and the directory too if somebody has removed it while the relay runs.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        match File::create(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.directory)?;
+                warn!(directory = %self.directory.display(), "was gone, and is made anew; what operators ask for is heard after a restart");
+                File::create(path)
+            }
+            created => created,
+        }
     }
 
     fn path(&self, zone: &Name) -> PathBuf {
