@@ -129,7 +129,13 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     let store = Store::open(&config.state_dir)?;
     // Until the very end: what is being sent is stored, too.
     let _locked = control::lock(&config.state_dir)?;
-    let operators = control::bind(&config.state_dir)?;
+    let operators = match control::bind(&config.state_dir) {
+        Err(error) if error.is_of_the_disk() => {
+            error!(%error, "going on: what is sent cannot be stored, and no operator is heard until a restart");
+            None
+        }
+        bound => Some(bound?),
+    };
     let sender = Sender::new(&config.queues).await;
     let (heard, mut notifies) = mpsc::channel(HEARD);
     let mut sockets = JoinSet::new();
@@ -139,7 +145,9 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     daemon.show(asker, &mut sockets).await?;
     let mut service = Service::of_environment();
     let (operator, mut wishes) = mpsc::channel(ASKS);
-    sockets.spawn(control::serve(operators, operator));
+    if let Some(operators) = operators {
+        sockets.spawn(control::serve(operators, operator));
+    }
     loop {
         let now = daemon.clock.moment();
         let due = daemon.work(now);

@@ -452,6 +452,11 @@ impl Delivered {
         self.stored.is_some()
     }
 
+    /// Whether it could be stored, where it was to be.
+    pub fn stored(&self) -> Option<&Result<(), StoreError>> {
+        self.stored.as_ref()
+    }
+
     /// Whether the queue accepted it and, if that was the last one, it is stored.
     pub fn is_good(&self) -> bool {
         self.accepted() && self.stored.as_ref().is_none_or(Result::is_ok)

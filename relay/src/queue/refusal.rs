@@ -1,6 +1,6 @@
 //! Why a queue did not accept a message, and what an operator does about it.
 
-use aws_sdk_sqs::error::ProvideErrorMetadata;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use secondary53_aws::chain;
 
 /// Why a queue did not accept a message. Every one of these is tried again: what is wrong may be put right.
@@ -23,13 +23,15 @@ impl SendError {
     }
 
     /// What AWS said, or what has happened to the question.
-    pub(super) fn of<E>(error: &E) -> Self
+    pub(super) fn of<E>(error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        match error.code() {
-            Some(code) => Self::of_code(code, error.message()),
-            None => Self::of_queue(chain(error)),
+        match (error.code(), error.raw_response()) {
+            (Some(code), _) => Self::of_code(code, error.message()),
+            // As of something in between that is not AWS.
+            (None, Some(answer)) => Self::of_queue(format!("HTTP status {}: {}", answer.status(), chain(error))),
+            (None, None) => Self::of_queue(chain(error)),
         }
     }
 
