@@ -402,7 +402,8 @@ pub async fn deliver(
         (Delivered { outgoing, queue: Arc::clone(&queue), result, stored: None }, is_last)
     };
     let (mut delivered, last): (Vec<_>, Vec<_>) = batch.into_iter().zip(results).map(deliver).unzip();
-    let mut to_store: Vec<_> = delivered.iter_mut().zip(last).filter(|(_, is_last)| *is_last).map(|(one, _)| one).collect();
+    let mut to_store: Vec<_> =
+        delivered.iter_mut().zip(last).filter(|(_, is_last)| *is_last).map(|(one, _)| one).collect();
     let accepted = to_store.iter().map(|one| (Arc::clone(&one.outgoing.message), one.outgoing.targets())).collect();
     for (one, stored) in to_store.iter_mut().zip(keep(store, accepted).await) {
         one.stored = Some(stored);

@@ -59,7 +59,8 @@ impl Reach {
     /// The primaries of a zone, in their order, without those that are passed over now; all of them, where nobody is left.
     /// `address` is where one is: several may be at one address, each with a key of its own.
     pub fn choose<P: Clone>(&self, primaries: &[P], address: impl Fn(&P) -> SocketAddr, now: Moment) -> Vec<P> {
-        let chosen: Vec<_> = primaries.iter().filter(|primary| !self.passes_over(address(primary), now)).cloned().collect();
+        let chosen: Vec<_> =
+            primaries.iter().filter(|primary| !self.passes_over(address(primary), now)).cloned().collect();
         if chosen.is_empty() { primaries.to_vec() } else { chosen }
     }
 

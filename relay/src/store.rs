@@ -326,4 +326,47 @@ mod tests {
         store.write(&ours, &good, &queues(&["a"])).unwrap();
         assert!(store.read(&ours, Limits::default()).unwrap().is_some());
     }
+
+    #[test]
+    fn a_bit_that_has_flipped_makes_no_other_zone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let zone = name("example.com");
+        for exact in [None, Some(Exact::default())] {
+            let good = snapshot(&zone, 1).with_exact(exact);
+            let octets = good.encode().unwrap();
+            for bit in 0..8 * octets.len() {
+                let mut bad = octets.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                fs::write(store.path(&zone), bad).unwrap();
+                // Another zone it never is, nor one that differences apply to and was none.
+                if let Ok(read) = store.read(&zone, Limits::default()) {
+                    let read = read.unwrap();
+                    assert_eq!(read.zone(), good.zone(), "{bit}");
+                    assert!(read.exact().is_none() || exact.is_some(), "{bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let (ours, other) = (name("example.com"), name("example.net"));
+        let write = |zone: &Name, serial| store.write(zone, &snapshot(zone, serial).encode().unwrap(), &queues(&["a"]));
+        write(&ours, 1).unwrap();
+        fs::create_dir(store.path(&ours).with_extension("new")).unwrap();
+        assert!(write(&ours, 2).is_err());
+        assert_eq!(store.read(&ours, Limits::default()).unwrap(), Some(snapshot(&ours, 1)));
+        // Half of one, left over by a relay that was killed.
+        fs::write(store.path(&other).with_extension("new"), b"half").unwrap();
+        assert!(store.read(&other, Limits::default()).unwrap().is_none());
+        write(&other, 1).unwrap();
+        // The directory itself is gone.
+        fs::remove_dir_all(directory.path()).unwrap();
+        assert!(store.read(&other, Limits::default()).unwrap().is_none());
+        write(&other, 2).unwrap();
+        assert_eq!(store.read(&other, Limits::default()).unwrap(), Some(snapshot(&other, 2)));
+    }
 }

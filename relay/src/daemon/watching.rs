@@ -72,12 +72,12 @@ impl Daemon {
 
     /// What is wrong with a queue that has not accepted what is there for it.
     fn held_up(&self, tracked: &Tracked) -> Option<String> {
-        let waiting = tracked.outboxes.iter().filter(|(_, outbox)| outbox.newest().is_some());
+        let mut waiting = tracked.outboxes.iter().filter(|(_, outbox)| outbox.newest().is_some());
         let failing = |url: &str| self.queues.iter().find(|(queue, _)| queue.url == url)?.1.failing.as_ref();
         let told = |(queue, _): &(Arc<config::Queue>, Outbox)| {
             failing(&queue.url).map(|(_, error)| format!("queue {}: {error}", queue.name))
         };
-        waiting.filter_map(told).next()
+        waiting.find_map(told)
     }
 
     pub(super) fn count_delivered(&mut self, key: ZoneKey, delivered: &Delivered) {

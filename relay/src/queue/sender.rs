@@ -106,7 +106,9 @@ impl Queue {
             .message_body(message.body.as_text())
             .message_group_id(message.group_id())
             .message_deduplication_id(message.deduplication_id())
-            .set_message_attributes(Some(attributes(message).map_err(unbuilt)?));
+            .set_message_attributes(Some(
+                attributes(message).map_err(|error| SendError::of_message(error.to_string()))?,
+            ));
         request.send().await.map(|_| ()).map_err(|error| SendError::of(&error))
     }
 
@@ -155,10 +157,6 @@ fn attributes(message: &Message) -> Result<HashMap<String, MessageAttributeValue
     message.attributes().into_iter().map(value).collect()
 }
 
-fn unbuilt(error: BuildError) -> SendError {
-    SendError::of_message(error.to_string())
-}
-
 /// Puts the message's body into the bucket, which comes before the message: what it points to is there when it arrives. Put
 /// again with every message, it is as young as the newest that needs it, and so it outlives that.
 async fn overflow_of(message: &Message, overflow: Option<&(Arc<Objects>, String)>) -> Result<Message, SendError> {
@@ -166,7 +164,9 @@ async fn overflow_of(message: &Message, overflow: Option<&(Arc<Objects>, String)
     let (objects, bucket) = overflow.ok_or_else(refused)?;
     let (moved, pointer, body) = message.moved_to(bucket).ok_or_else(refused)?;
     let put = objects.put(bucket, &pointer.key, Bytes::copy_from_slice(body.as_bytes()), CONTENT_TYPE).await;
-    put.map_err(|failure| SendError::of_message(format!("failed to put its snapshot into the bucket {bucket}: {failure}")))?;
+    put.map_err(|failure| {
+        SendError::of_message(format!("failed to put its snapshot into the bucket {bucket}: {failure}"))
+    })?;
     Ok(moved)
 }
 
@@ -183,4 +183,3 @@ pub(crate) async fn aws(region: &str) -> SdkConfig {
         .timeout_config(timeouts);
     loader.load().await
 }
-

@@ -26,12 +26,7 @@ fn message(serial: u8) -> Message {
 
 fn queues() -> Arc<[Arc<config::Queue>]> {
     let queue = |name: &str| {
-        Arc::new(config::Queue {
-            name: name.into(),
-            url: name.into(),
-            region: String::new(),
-            overflow_bucket: None,
-        })
+        Arc::new(config::Queue { name: name.into(), url: name.into(), region: String::new(), overflow_bucket: None })
     };
     [queue("a"), queue("b")].into()
 }

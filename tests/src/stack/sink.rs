@@ -82,7 +82,9 @@ impl Drop for Sink {
 #[serde(untagged)]
 enum Sent {
     #[serde(rename_all = "PascalCase")]
-    Several { entries: Vec<One> },
+    Several {
+        entries: Vec<One>,
+    },
     One(One),
 }
 

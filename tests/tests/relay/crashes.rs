@@ -47,8 +47,7 @@ async fn whenever_it_is_killed_the_newest_of_each_zone_is_the_last_to_arrive() {
         relay.kill().await;
     }
     let relay = place.run().await;
-    let accepted =
-        sqs.wait_until(|accepted| (0..ZONES).all(|number| have(accepted, [number], newest[number]))).await;
+    let accepted = sqs.wait_until(|accepted| (0..ZONES).all(|number| have(accepted, [number], newest[number]))).await;
     for (number, newest) in newest.iter().enumerate() {
         relay.logged(&["serial", &format!("zone={}.", name(number)), &format!("serial={newest}")]).await;
     }
@@ -68,6 +67,7 @@ async fn two_relays_side_by_side_cost_one_message_for_each_change() -> Result<()
 }
 
 async fn run_side_by_side() -> Result<(), StackError> {
+    const CHANGES: [u32; 3] = [2, 3, 4];
     let (directory, address) = (TempDir::new().unwrap(), programs::free_address()?);
     let ministack = Ministack::start(directory.path(), address).await?;
     let queues = ministack.queue_pair("main", Duration::from_mins(5)).await?;
@@ -78,7 +78,6 @@ async fn run_side_by_side() -> Result<(), StackError> {
         sent_all(relay, 1).await;
     }
     assert_eq!(ministack.depth(&queues.main).await?, u32::try_from(ZONES).unwrap());
-    const CHANGES: [u32; 3] = [2, 3, 4];
     for serial in CHANGES {
         change(&primary, &relays[0], 0..ZONES, serial).await;
         change(&primary, &relays[1], 0..ZONES, serial).await;

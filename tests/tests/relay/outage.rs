@@ -12,7 +12,7 @@ use secondary53_zone::Serial;
 use super::page::get;
 use super::primary;
 use super::process::{Place, Relay};
-use super::sqs::{Accepted, Request, Sqs};
+use super::sqs::{Accepted, Sqs};
 
 /// Zones of each world here.
 pub const ZONES: usize = 20;
@@ -129,7 +129,11 @@ async fn while_sqs_is_away_the_relay_is_killed_and_nothing_is_lost() {
 async fn refused_credentials_are_told_with_what_to_do_and_asked_for_now_and_then() {
     for (status, code, told) in [
         (403, "InvalidClientTokenId", "AWS does not know the relay's access key, or it is not active"),
-        (403, "SignatureDoesNotMatch", "the relay's secret key is not that of its access key, or this host's clock is wrong"),
+        (
+            403,
+            "SignatureDoesNotMatch",
+            "the relay's secret key is not that of its access key, or this host's clock is wrong",
+        ),
         (403, "ExpiredToken", "the relay's credentials have expired"),
         (400, "AccessDeniedException", "allow the relay's credentials sqs:SendMessage on this queue"),
         (400, "KmsAccessDenied", "kms:GenerateDataKey"),
@@ -171,7 +175,7 @@ async fn refused_credentials_are_told_with_what_to_do_and_asked_for_now_and_then
 #[tokio::test]
 async fn credentials_that_were_changed_count_from_a_reload_on() {
     let (primary, sqs) = (primary_of_all().await, Sqs::start().await);
-    sqs.refuse(|request: &Request| (request.access_key != "NEW").then_some((403, Some("InvalidClientTokenId"))));
+    sqs.refuse(|access_key| (access_key != "NEW").then_some((403, Some("InvalidClientTokenId"))));
     let place = Place::new(sqs.address, &config(&primary, QUEUE));
     let file = place.config().with_file_name("credentials");
     let write = |key: &str| {
@@ -194,12 +198,9 @@ async fn credentials_that_were_changed_count_from_a_reload_on() {
 
 #[tokio::test]
 async fn what_is_throttled_arrives_by_few_requests() {
-    for (status, code) in [
-        (400, Some("RequestThrottled")),
-        (400, Some("ThrottlingException")),
-        (400, Some("KmsThrottled")),
-        (503, None),
-    ] {
+    for (status, code) in
+        [(400, Some("RequestThrottled")), (400, Some("ThrottlingException")), (400, Some("KmsThrottled")), (503, None)]
+    {
         let (primary, sqs) = (primary_of_all().await, Sqs::start().await);
         let place = Place::new(sqs.address, &config(&primary, QUEUE));
         let relay = place.run().await;

@@ -37,22 +37,14 @@ pub struct Accepted {
     pub message: Message,
 }
 
-/// A request, before it is answered.
-pub struct Request {
-    /// Which one since the start, from 0.
-    pub number: usize,
-    /// The access key that it is signed with.
-    pub access_key: String,
-}
-
 /// What a request is refused with: the status, and the code that stands in the body, if any does.
 pub type Refusal = (u16, Option<&'static str>);
 
-type Judge = Box<dyn FnMut(&Request) -> Option<Refusal> + Send>;
+type Judge = Box<dyn Fn(&str) -> Option<Refusal> + Send>;
 
 struct Shared {
     requests: watch::Sender<usize>,
-    /// Says which requests are refused.
+    /// Says with what a request is refused, by the access key that it is signed with.
     judge: Mutex<Judge>,
     accepted: watch::Sender<Vec<Accepted>>,
     refused: watch::Sender<usize>,
@@ -95,8 +87,8 @@ impl Sqs {
         self.accepted()
     }
 
-    /// From now on these requests are refused.
-    pub fn refuse(&self, judge: impl FnMut(&Request) -> Option<Refusal> + Send + 'static) {
+    /// From now on requests that are signed with these access keys are refused.
+    pub fn refuse(&self, judge: impl Fn(&str) -> Option<Refusal> + Send + 'static) {
         *self.shared.judge.lock().unwrap() = Box::new(judge);
     }
 
@@ -192,12 +184,11 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Str
     assert!((1..=10).contains(&entries.len()));
     let is_batch = request["Entries"].is_array();
     shared.arrived.send_modify(|arrived| *arrived += entries.len());
-    let number = *shared.requests.borrow();
     shared.requests.send_modify(|requests| *requests += 1);
     // Credential=ACCESS_KEY/20260101/eu-west-1/sqs/aws4_request
     let credential = headers["authorization"].to_str().unwrap().split_once("Credential=").unwrap().1;
-    let access_key = credential.split_once('/').unwrap().0.to_owned();
-    let refused = (shared.judge.lock().unwrap())(&Request { number, access_key });
+    let access_key = credential.split_once('/').unwrap().0;
+    let refused = (shared.judge.lock().unwrap())(access_key);
     if let Some((status, code)) = refused {
         shared.refused.send_modify(|refused| *refused += entries.len());
         let status = StatusCode::from_u16(status).unwrap();
