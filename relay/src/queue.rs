@@ -54,13 +54,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Puts a snapshot into a message, which fits unless one of its queues has a bucket for what does not: `overflows`.
-pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta, overflows: bool) -> Result<Message, PackError> {
-    let zone = snapshot.zone().apex();
-    let message = Message::new(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
+pub fn pack(snapshot: Snapshot, reason: Reason, meta: Meta, overflows: bool) -> Result<Message, PackError> {
+    let (zone, records) = (snapshot.zone().apex().clone(), snapshot.zone().record_count());
+    let message = Message::of(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
     // The worker must be able to put it aside as it came, with a note on why.
     if !overflows && !message.fits() {
-        let (records, octets) = (snapshot.zone().record_count(), message.octets());
-        return Err(PackError::TooLarge { zone: zone.clone(), records, octets });
+        return Err(PackError::TooLarge { zone, records, octets: message.octets() });
     }
     Ok(message)
 }

@@ -21,7 +21,7 @@ fn snapshot(serial: u8, noise: usize) -> Snapshot {
 }
 
 fn message(serial: u8) -> Message {
-    pack(&snapshot(serial, 0), Reason::Notify, Meta::default(), false).unwrap()
+    pack(snapshot(serial, 0), Reason::Notify, Meta::default(), false).unwrap()
 }
 
 fn queues() -> Arc<[Arc<config::Queue>]> {
@@ -149,10 +149,10 @@ fn the_last_queue_to_accept_it_knows_that_it_is_the_last() {
 
 #[test]
 fn what_does_not_fit_is_told_with_its_size() {
-    let told = pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), false).unwrap_err().to_string();
+    let told = pack(snapshot(1, 4_000), Reason::Initial, Meta::default(), false).unwrap_err().to_string();
     assert!(told.starts_with("failed to send zone example.com.: its snapshot of 4001 records takes 1"), "{told}");
     assert!(told.ends_with("give the queue an overflow_bucket in the relay's configuration"), "{told}");
-    assert!(!pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), true).unwrap().fits());
+    assert!(!pack(snapshot(1, 4_000), Reason::Initial, Meta::default(), true).unwrap().fits());
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn what_is_sent_leaves_the_worker_room_to_put_it_aside() {
     // Random octets: 4 in base64 for every 3. From well below the limit to beyond it, in steps of less than the room.
     let mut refused = 0;
     for noise in (3_890..3_950).step_by(6) {
-        match pack(&snapshot(1, noise), Reason::Initial, Meta::default(), false) {
+        match pack(snapshot(1, noise), Reason::Initial, Meta::default(), false) {
             Ok(message) => assert!(message.octets() <= MAX_OCTETS - QUARANTINE_OCTETS, "{}", message.octets()),
             Err(_) => refused += 1,
         }
@@ -199,7 +199,7 @@ fn one_tries_while_the_others_wait() {
 fn a_batch_is_no_larger_than_the_largest_message() {
     let large = |noise| {
         let mut outbox = Outbox::with(Outgoing::to_all(
-            pack(&snapshot(1, noise), Reason::Initial, Meta::default(), true).unwrap(),
+            pack(snapshot(1, noise), Reason::Initial, Meta::default(), true).unwrap(),
             &queues(),
         ));
         assert!(outbox.line_up(Moment::ZERO));
