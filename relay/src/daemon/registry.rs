@@ -215,6 +215,11 @@ impl Tracked {
         self.forgotten.is_none_or(|forgotten| outgoing.place() > forgotten) && outgoing.is_for(&self.zone)
     }
 
+    /// What waits for this queue, if the zone is sent to it.
+    pub(super) fn outbox(&mut self, queue: &config::Queue) -> Option<&mut Outbox> {
+        self.outboxes.iter_mut().find(|(known, _)| known.url == queue.url).map(|(_, outbox)| outbox)
+    }
+
     fn next(&self) -> Option<Moment> {
         let sends = self.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
         sends.chain(self.refresh.next()).chain(self.confirm.next()).min()
@@ -252,12 +257,12 @@ pub(crate) fn stored(store: &Store, zone: &config::Zone, config: &Config, now_ms
     let id = zone.hosted_zone_id.as_deref();
     let missing: Vec<_> =
         zone.queues.iter().filter(|queue| !had.contains(&queue::target(queue, id))).cloned().collect();
-    let owed = if missing.is_empty() { None } else { owed(&snapshot, zone, config, missing, now_ms) };
+    let owed = if missing.is_empty() { None } else { owed(snapshot, zone, config, missing, now_ms) };
     Stored { soa, owed }
 }
 
 fn owed(
-    snapshot: &Snapshot,
+    snapshot: Snapshot,
     zone: &config::Zone,
     config: &Config,
     missing: Vec<Arc<config::Queue>>,
