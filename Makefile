@@ -10,8 +10,10 @@ ARCH := x86_64
 PARAMETERS :=
 # A CA's certificate for relays, a file: docs/credentials.md.
 RELAY_CA :=
+# Worlds that make simulate tries.
+SEEDS := 1000
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-all latency flood fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-all latency flood simulate fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +114,9 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 flood: ## strangers send the relay 50,000 datagrams a second for half a minute: is its primary heard?
 	cargo build -q --profile bench -p secondary53-relay
 	cargo run -q --profile bench -p secondary53-tests --example flood
+
+simulate: ## the worker in so many seeded worlds: make simulate SEEDS=10000
+	SECONDARY53_SEEDS=$(SEEDS) cargo test --profile simulation -p secondary53-tests --test simulation
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

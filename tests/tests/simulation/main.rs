@@ -94,7 +94,7 @@ fn whatever_happens_the_hosted_zones_are_the_primarys_in_the_end() {
         println!("{}", run(seed).join("\n"));
         return;
     }
-    let seeds = variable("SECONDARY53_SEEDS").unwrap_or(100);
+    let seeds = variable("SECONDARY53_SEEDS").unwrap_or(60);
     // Others each time: what is found is told by its seed.
     let first: u64 = rand::random_range(0..1 << 48);
     println!("seeds {first} to {}", first + seeds - 1);

@@ -5,6 +5,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use secondary53_aws::Https;
 use secondary53_lambda::handler;
 use secondary53_lambda::queue::Queue;
 use secondary53_lambda::route53::Route53;
@@ -31,7 +32,7 @@ impl HttpConnector for Panicking {
 
 async fn fatal_world() -> (World, DeadLetters) {
     let (mut world, dead) = world().await;
-    let inner = aws_smithy_http_client::Builder::new().build_http();
+    let inner = Https::new().shared();
     let http = http_client_fn(move |settings, components| {
         SharedHttpConnector::new(Panicking(inner.http_connector(settings, components)))
     });
