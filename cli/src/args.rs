@@ -1,18 +1,29 @@
 //! The command line.
 
+mod dlq;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use secondary53_zone::name::Name;
+
+pub use dlq::{Chosen, DlqCommand, Queues};
 
 /// Route 53 as a DNS secondary of your own primary.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true)]
+#[command(name = "secondary53", version, propagate_version = true, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// As whom, and where.
+    #[command(flatten)]
+    pub aws: Aws,
+    /// How it is told.
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// What to do.
@@ -22,16 +33,67 @@ pub enum Command {
     Plan(Target),
     /// Transfer a zone and apply it to Route 53, with neither relay nor queue.
     Sync {
+        /// Which zone.
         #[command(flatten)]
         target: Target,
+        /// What may be done.
         #[command(flatten)]
         permissions: Permissions,
     },
+    /// See what waits in the dead-letter queue, and say what becomes of it.
+    Dlq {
+        /// Which queues.
+        #[command(flatten)]
+        queues: Queues,
+        /// What to do.
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
     /// Look into a snapshot: a file of the relay's `state_dir`, or a message's body.
     Snapshot {
+        /// What to do.
         #[command(subcommand)]
         command: SnapshotCommand,
     },
+    /// Print the completions of a shell, for it to read.
+    Completions {
+        /// Which.
+        shell: Shell,
+    },
+}
+
+/// As every AWS tool takes them.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "AWS")]
+pub struct Aws {
+    /// A profile of ~/.aws; `AWS_PROFILE` by default.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The region of queues and bucket; that of the queue's URL, of `AWS_REGION` or of the profile by default.
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Ask this in the place of AWS, for all services; `AWS_ENDPOINT_URL_SQS`, `_ROUTE_53` and `_S3` say it for one.
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// How it is told.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+#[expect(clippy::struct_excessive_bools, reason = "a command line has flags")]
+pub struct Output {
+    /// Print JSON: docs/cli.md says what is in it.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No colours, as with `NO_COLOR` in the environment.
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say no more than what was asked for: no progress, no hints.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say on stderr what is asked of whom; `RUST_LOG`, where it is set, says how much.
+    #[arg(long, global = true)]
+    pub debug: bool,
 }
 
 /// What may be done without asking, and in spite of a guard.

@@ -1,0 +1,85 @@
+//! What an operator types: the relay's transfer and the worker's plan in one process, and the dead-letter queue.
+//!
+//! It knows nothing of DNS or of Route 53 by itself. Read in this order:
+//! - [`args`]: the command line. `aws`: credentials and endpoints. `terminal`: how things are told. `interrupt`: Ctrl-C.
+//! - `dlq`: what waits in the dead-letter queue, and what becomes of it.
+//! - `snapshot`: what the relay keeps and sends, as a zone file.
+//! - `zone`: a zone from its primary, compared with its hosted zone; `render`: the difference, for a person.
+
+pub mod args;
+
+mod aws;
+mod compare;
+mod dlq;
+mod interrupt;
+mod json;
+mod render;
+mod snapshot;
+mod terminal;
+mod zone;
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use terminal::Terminal;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Something did not come about. What, why and what to do, in a line.
+#[derive(Debug)]
+struct Failed(String);
+
+/// There is something that was not done, or is to be done: as terraform has it.
+const LEFT: u8 = 2;
+
+/// Does what the arguments say, and gives the status to exit with.
+pub fn run(args: Args) -> ExitCode {
+    log(args.output.debug);
+    let terminal = Terminal::new(&args.output);
+    let done = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("failed to start: {error}").into())
+        .and_then(|runtime| runtime.block_on(command(args, terminal)));
+    done.unwrap_or_else(|error| {
+        eprintln!("secondary53: {error}");
+        ExitCode::from(1)
+    })
+}
+
+async fn command(args: Args, terminal: Terminal) -> Result<ExitCode, Box<dyn Error>> {
+    let Args { command, aws, .. } = args;
+    match command {
+        Command::Plan(target) => zone::plan(&target, &aws, terminal).await,
+        Command::Sync { target, permissions } => zone::sync(&target, permissions, &aws, terminal).await,
+        Command::Dlq { queues, command } => Ok(dlq::run(queues, command, &aws, terminal).await?),
+        Command::Snapshot { command } => snapshot::run(&command),
+        Command::Completions { shell } => {
+            let mut command = <Args as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "secondary53", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What libraries and the worker's modules log is for `--debug`: what matters, the commands say themselves.
+fn log(debug: bool) {
+    const DEBUG: &str = "debug,hyper_util=info,rustls=info";
+    let given = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let text = given.or_else(|| debug.then(|| DEBUG.to_owned()));
+    if let Some(filter) = text.and_then(|text| text.parse::<Targets>().ok()) {
+        let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(debug);
+        tracing_subscriber::registry().with(filter).with(layer).init();
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Failed {}
