@@ -30,6 +30,8 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Terminal {
     /// Whether there are colours on stdout.
     pub colours: bool,
+    /// How many characters a line of stdout has; none where it is no terminal.
+    pub width: Option<usize>,
     /// JSON, and nothing else on stdout.
     pub json: bool,
     /// No more than what was asked for.
@@ -43,7 +45,8 @@ impl Terminal {
         let forbidden = output.no_color || std::env::var_os("NO_COLOR").is_some_and(|set| !set.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colours = !forbidden && !dumb && !output.json && io::stdout().is_terminal();
-        Self { colours, json: output.json, quiet: output.quiet }
+        let width = console::Term::stdout().size_checked().map(|(_, columns)| columns.into());
+        Self { colours, width, json: output.json, quiet: output.quiet }
     }
 
     /// With a style, where there are colours.
@@ -143,6 +146,15 @@ pub fn size(octets: usize) -> String {
     }
 }
 
+/// As much of a text as there is room for.
+pub fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(room.saturating_sub(1)).collect();
+    kept + "…"
+}
+
 /// Text from elsewhere, fit for a terminal: no control character gets through.
 pub fn printable(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
@@ -157,6 +169,11 @@ mod tests {
         let ages = [0, 59, 60, 3_661, 86_400, 90_061].map(age);
         assert_eq!(ages, ["0s", "59s", "1m", "1h 1m", "1d", "1d 1h"]);
         assert_eq!([0, 1_023, 1_024, 13_722, 1 << 20].map(size), ["0 B", "1023 B", "1.0 KiB", "13.4 KiB", "1.0 MiB"]);
+    }
+
+    #[test]
+    fn what_has_no_room_is_cut() {
+        assert_eq!((cut("été", 3), cut("étés", 3), cut("a", 0)), ("été".into(), "ét…".into(), "…".into()));
     }
 
     #[test]

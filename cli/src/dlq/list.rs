@@ -18,6 +18,9 @@ const SHORT: usize = 8;
 /// Octets of a zone's name that a row shows; the rest of a longer one is in `dlq show`.
 const NAME: usize = 40;
 
+/// Characters of a reason that are shown however narrow the terminal is.
+const REASON: usize = 20;
+
 /// What is shown of a message, and what JSON says of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -123,16 +126,12 @@ fn table(rows: &[Row], terminal: Terminal) -> String {
         return String::new();
     }
     let ids = length_of_ids(rows);
-    let zone = |row: &Row| {
-        let name = printable(&row.zone);
-        if name.len() <= NAME { name } else { format!("{}…", name.chars().take(NAME - 1).collect::<String>()) }
-    };
     let cells: Vec<[String; 6]> = rows
         .iter()
         .map(|row| {
             [
                 printable(row.id.get(..ids).unwrap_or(&row.id)),
-                zone(row),
+                terminal::cut(&printable(&row.zone), NAME),
                 row.serial.map_or_else(|| "-".to_owned(), |serial| serial.to_string()),
                 terminal::age(row.age_seconds),
                 terminal::size(row.octets),
@@ -148,6 +147,9 @@ fn table(rows: &[Row], terminal: Terminal) -> String {
         }
     }
     let [id, name, serial, age, octets, outcome] = widths;
+    // On a terminal, a row is a line: the whole sentence is in `dlq show`.
+    let before: usize = widths.iter().map(|width| width + 2).sum();
+    let room = terminal.width.map_or(usize::MAX, |width| width.saturating_sub(before).max(REASON));
     let mut out = String::new();
     let head = format!(
         "{:id$}  {:name$}  {:>serial$}  {:>age$}  {:>octets$}  {:outcome$}  REASON",
@@ -162,7 +164,7 @@ fn table(rows: &[Row], terminal: Terminal) -> String {
             out,
             "{of_id:id$}  {of_zone:name$}  {of_serial:>serial$}  {of_age:>age$}  {of_octets:>octets$}  {}  {}",
             terminal.paint(style, format_args!("{of_outcome:outcome$}")),
-            printable(&row.reason)
+            terminal::cut(&printable(&row.reason), room)
         );
     }
     out

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use secondary53_aws::Objects;
 use secondary53_lambda::guard::Terms;
 use secondary53_lambda::overflow::Overflow;
-use secondary53_zone::message::{Body, Message};
+use secondary53_zone::message::{Body, Message, attribute};
 use secondary53_zone::presentation::ZoneFile;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{Limits, Zone};
@@ -152,7 +152,8 @@ fn head(desk: &Desk, letter: &Letter) -> String {
         say("approvable", &format!("{needs}: secondary53 dlq approve {}", row.id.get(..8).unwrap_or(&row.id)));
     }
     heading(desk, &mut out, "Its attributes");
-    for (name, value) in letter.texts() {
+    // The note was told above.
+    for (name, value) in letter.texts().into_iter().filter(|(name, _)| *name != attribute::QUARANTINE) {
         let name = desk.terminal.paint(FAINT, format_args!("{name:<12}"));
         line(&mut out, format_args!("{name} {}", printable(value)));
     }
