@@ -75,7 +75,7 @@ pub struct Looked {
 #[derive(Debug)]
 pub enum Ending {
     /// A zone.
-    Fetched(Box<Fetched>),
+    Fetched(Fetched),
     /// No primary has anything newer; the best that there is.
     NotNewer(Serial),
     /// No primary gave anything.
@@ -251,7 +251,7 @@ pub async fn look(
         turns.freed.notify_one();
         match looked {
             Ok(Look::Transferred(transferred)) => {
-                let fetched = Box::new(Fetched { primary: server.address, transferred });
+                let fetched = Fetched { primary: server.address, transferred };
                 return Looked { ending: Ending::Fetched(fetched), tried, turn };
             }
             Ok(Look::NotNewer(theirs)) => {
@@ -274,7 +274,7 @@ impl Looked {
         match &self.ending {
             Ending::Fetched(fetched) => {
                 let Transferred { zone: new, stripped, uneven_ttls, zonemd, since, messages, octets, .. } =
-                    &fetched.transferred;
+                    &*fetched.transferred;
                 let (primary, serial, records) = (fetched.primary, new.serial(), new.record_count());
                 let since = since.map(|since| since.0);
                 info!(%zone, %serial, since, %primary, records, octets, messages, milliseconds, "transferred");
@@ -319,7 +319,7 @@ pub async fn no_base(store: Arc<Store>, zone: Name, limits: ZoneLimits) {
 ///
 /// What changed since the stored snapshot goes with it, where that is little and a worker would make use of it.
 pub async fn pack(
-    fetched: Box<Fetched>,
+    fetched: Fetched,
     reason: Reason,
     meta: Meta,
     overflows: bool,
@@ -328,17 +328,10 @@ pub async fn pack(
 ) -> Result<Message, PackError> {
     let apex = fetched.transferred.zone.apex().clone();
     let packed = spawn_blocking(move || {
-        let Transferred { zone, exact, .. } = fetched.transferred;
+        let Transferred { zone, exact, .. } = *fetched.transferred;
         let delta = if reason.trusts_serial() { stored.changed(&zone) } else { None };
         let snapshot = Snapshot::new(zone).with_exact(exact).with_delta(delta);
-        let mut packed = queue::pack(&snapshot, reason, meta.clone(), overflows);
-        let is_too_large = match &packed {
-            Ok(message) => !message.fits(),
-            Err(error) => matches!(error, PackError::TooLarge { .. }),
-        };
-        if is_too_large && snapshot.delta().is_some() {
-            packed = queue::pack(&snapshot.with_delta(None), reason, meta, overflows);
-        }
+        let packed = queue::pack(snapshot, reason, meta, overflows);
         drop(turn);
         packed
     });
@@ -346,9 +339,9 @@ pub async fn pack(
 }
 
 /// Reads a catalog, and makes a snapshot of it to be stored, on a thread of its own.
-pub async fn read_catalog(fetched: Box<Fetched>, turn: Turn) -> Result<(Members, Vec<u8>), Unlisted> {
+pub async fn read_catalog(fetched: Fetched, turn: Turn) -> Result<(Members, Vec<u8>), Unlisted> {
     let read = spawn_blocking(move || {
-        let Transferred { zone, exact, .. } = fetched.transferred;
+        let Transferred { zone, exact, .. } = *fetched.transferred;
         let members = Members::read(&zone)?;
         let octets = Snapshot::new(zone).with_exact(exact).encode()?;
         drop(turn);

@@ -86,7 +86,7 @@ pub struct Fetched {
     /// The primary that it came from.
     pub primary: SocketAddr,
     /// The zone, and what was left out of it.
-    pub transferred: Transferred,
+    pub transferred: Box<Transferred>,
 }
 
 /// What a look at one primary shows.
@@ -95,7 +95,7 @@ pub enum Look {
     /// It has nothing that was wanted: the same serial or, if going backwards, another.
     NotNewer(Serial),
     /// It has what was wanted, and here it is.
-    Transferred(Transferred),
+    Transferred(Box<Transferred>),
 }
 
 /// Why one primary gave no zone.
@@ -217,7 +217,7 @@ async fn look_without_end(
     };
     // Sorting a million records would hold up everything else.
     let finished = spawn_blocking(|| assembly.finish()).await;
-    Ok(Look::Transferred(finished.map_err(std::io::Error::other)??))
+    Ok(Look::Transferred(Box::new(finished.map_err(std::io::Error::other)??)))
 }
 
 impl PrimaryError {

@@ -107,13 +107,12 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 const CONTENT_TYPE: &str = "text/plain";
 
 /// Puts a snapshot into a message, which fits unless one of its queues has a bucket for what does not: `overflows`.
-pub fn pack(snapshot: &Snapshot, reason: Reason, meta: Meta, overflows: bool) -> Result<Message, PackError> {
-    let zone = snapshot.zone().apex();
-    let message = Message::new(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
+pub fn pack(snapshot: Snapshot, reason: Reason, meta: Meta, overflows: bool) -> Result<Message, PackError> {
+    let (zone, records) = (snapshot.zone().apex().clone(), snapshot.zone().record_count());
+    let message = Message::of(snapshot, reason, meta).map_err(|error| PackError::Encode(zone.clone(), error))?;
     // The worker must be able to put it aside as it came, with a note on why.
     if !overflows && !message.fits() {
-        let (records, octets) = (snapshot.zone().record_count(), message.octets());
-        return Err(PackError::TooLarge { zone: zone.clone(), records, octets });
+        return Err(PackError::TooLarge { zone, records, octets: message.octets() });
     }
     Ok(message)
 }
@@ -408,7 +407,7 @@ mod tests {
     }
 
     fn message(serial: u8) -> Message {
-        pack(&snapshot(serial, 0), Reason::Notify, Meta::default(), false).unwrap()
+        pack(snapshot(serial, 0), Reason::Notify, Meta::default(), false).unwrap()
     }
 
     fn queues() -> Arc<[Arc<config::Queue>]> {
@@ -529,10 +528,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_told_with_its_size() {
-        let told = pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), false).unwrap_err().to_string();
+        let told = pack(snapshot(1, 4_000), Reason::Initial, Meta::default(), false).unwrap_err().to_string();
         assert!(told.starts_with("failed to send zone example.com.: its snapshot of 4001 records takes 1"), "{told}");
         assert!(told.ends_with("give the queue an overflow_bucket in the relay's configuration"), "{told}");
-        assert!(!pack(&snapshot(1, 4_000), Reason::Initial, Meta::default(), true).unwrap().fits());
+        assert!(!pack(snapshot(1, 4_000), Reason::Initial, Meta::default(), true).unwrap().fits());
     }
 
     #[test]
@@ -540,7 +539,7 @@ mod tests {
         // Random octets: 4 in base64 for every 3. From well below the limit to beyond it, in steps of less than the room.
         let mut refused = 0;
         for noise in (3_890..3_950).step_by(6) {
-            match pack(&snapshot(1, noise), Reason::Initial, Meta::default(), false) {
+            match pack(snapshot(1, noise), Reason::Initial, Meta::default(), false) {
                 Ok(message) => assert!(message.octets() <= MAX_OCTETS - QUARANTINE_OCTETS, "{}", message.octets()),
                 Err(_) => refused += 1,
             }

@@ -65,7 +65,7 @@ impl Secondary {
         let snapshot = Snapshot::new(transferred.zone.clone()).with_exact(transferred.exact);
         self.store.write(&self.zone, &snapshot.encode().unwrap(), &BTreeSet::new()).unwrap();
         self.ours = Some(transferred.zone.clone());
-        transferred
+        *transferred
     }
 
     /// The zone as a whole transfer brings it now.

@@ -137,10 +137,12 @@ fn no_test_waits_by_the_clock() {
 }
 
 #[test]
-fn the_configuration_in_the_readme_is_one() {
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("```toml\n").unwrap();
-    let (text, _) = rest.split_once("```").unwrap();
-    let config = secondary53_relay::config::Config::parse(Path::new("README.md"), text).unwrap();
-    assert_eq!(config.zones.len(), 1);
+fn a_configuration_that_the_documents_show_whole_is_one() {
+    for name in ["README.md", "docs/from-dnsnotify2route53.md"] {
+        let document = std::fs::read_to_string(root().join(name)).unwrap();
+        let (_, rest) = document.split_once("```toml\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let config = secondary53_relay::config::Config::parse(Path::new(name), text).unwrap();
+        assert_eq!(config.zones.len(), 1);
+    }
 }

@@ -232,6 +232,20 @@ impl Message {
         })
     }
 
+    /// The same with less memory. What changed goes along unless the message [fits](Self::fits) only without.
+    pub fn of(snapshot: Snapshot, reason: Reason, meta: Meta) -> std::io::Result<Self> {
+        let folded = snapshot.fold();
+        let body = |octets| Body::Snapshot(BASE64.encode(octets));
+        let (zone, serial, digest) = (folded.apex().clone(), folded.serial(), folded.digest());
+        let whole = Self { zone, serial, digest, reason, meta, body: body(folded.encode()?) };
+        if whole.fits() || !folded.has_delta() {
+            return Ok(whole);
+        }
+        let body = body(folded.encode_without_delta()?);
+        let without = Self { body, zone: whole.zone.clone(), meta: whole.meta.clone(), ..whole };
+        Ok(if without.fits() { without } else { whole })
+    }
+
     /// Reads what a queue delivered; `value` gives an attribute's string value. The body is not decoded yet.
     pub fn from_parts<'a>(body: String, value: impl Fn(&str) -> Option<&'a str>) -> Result<Self, MessageError> {
         let body = match Pointer::parse(&body) {

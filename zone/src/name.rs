@@ -297,7 +297,7 @@ pub fn expand(message: &[u8], start: usize, out: &mut Vec<u8>) -> Result<usize, 
             }
             1..=MAX_LABEL => {
                 let label = message.get(at..=at + length).ok_or(NameError::CutShort)?;
-                out.extend(label.iter().map(u8::to_ascii_lowercase));
+                extend_lowered(out, label);
                 if out.len() - begun >= MAX_NAME {
                     return Err(NameError::NameTooLong);
                 }
@@ -315,6 +315,13 @@ pub fn expand(message: &[u8], start: usize, out: &mut Vec<u8>) -> Result<usize, 
             _ => return Err(NameError::BadLabelType),
         }
     }
+}
+
+/// Appends octets of a name in lower case. The length of a label is below any letter.
+pub(crate) fn extend_lowered(out: &mut Vec<u8>, octets: &[u8]) {
+    let begun = out.len();
+    out.extend_from_slice(octets);
+    out[begun..].make_ascii_lowercase();
 }
 
 fn push_label(wire: &mut Vec<u8>, label: &[u8]) -> Result<(), NameError> {

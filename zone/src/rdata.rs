@@ -101,31 +101,41 @@ pub enum Value<'a> {
 /// Splits uncompressed RDATA into its parts. [`Field::CharacterStrings`] gives one value for each string.
 pub fn values<'a>(fields: &[Field], rdata: &'a [u8]) -> Result<Vec<Value<'a>>, RdataError> {
     let mut values = Vec::with_capacity(fields.len());
+    split(fields, rdata, |value| values.push(value))?;
+    Ok(values)
+}
+
+/// Whether uncompressed RDATA has these parts.
+pub fn reads(fields: &[Field], rdata: &[u8]) -> bool {
+    split(fields, rdata, |_| {}).is_ok()
+}
+
+fn split<'a>(fields: &[Field], rdata: &'a [u8], mut give: impl FnMut(Value<'a>)) -> Result<(), RdataError> {
     let mut rest = rdata;
     for field in fields {
         match field {
             Field::Name | Field::PlainName => {
                 let (name, tail) = NameRef::split_from(rest)?;
                 rest = tail;
-                values.push(Value::Name(name));
+                give(Value::Name(name));
             }
-            Field::U8 => values.push(Value::Number(take::<1>(&mut rest)?[0].into())),
-            Field::U16 => values.push(Value::Number(u16::from_be_bytes(take(&mut rest)?).into())),
-            Field::U32 => values.push(Value::Number(u32::from_be_bytes(take(&mut rest)?))),
-            Field::Ipv4 => values.push(Value::Ipv4(take::<4>(&mut rest)?.into())),
-            Field::Ipv6 => values.push(Value::Ipv6(take::<16>(&mut rest)?.into())),
-            Field::CharacterString => values.push(Value::CharacterString(string(&mut rest)?)),
+            Field::U8 => give(Value::Number(take::<1>(&mut rest)?[0].into())),
+            Field::U16 => give(Value::Number(u16::from_be_bytes(take(&mut rest)?).into())),
+            Field::U32 => give(Value::Number(u32::from_be_bytes(take(&mut rest)?))),
+            Field::Ipv4 => give(Value::Ipv4(take::<4>(&mut rest)?.into())),
+            Field::Ipv6 => give(Value::Ipv6(take::<16>(&mut rest)?.into())),
+            Field::CharacterString => give(Value::CharacterString(string(&mut rest)?)),
             Field::CharacterStrings => {
                 // "One or more" (RFC 1035 §3.3.14): none at all is cut short.
-                values.push(Value::CharacterString(string(&mut rest)?));
+                give(Value::CharacterString(string(&mut rest)?));
                 while !rest.is_empty() {
-                    values.push(Value::CharacterString(string(&mut rest)?));
+                    give(Value::CharacterString(string(&mut rest)?));
                 }
             }
-            Field::QuotedRest | Field::HexRest => values.push(Value::Rest(std::mem::take(&mut rest))),
+            Field::QuotedRest | Field::HexRest => give(Value::Rest(std::mem::take(&mut rest))),
         }
     }
-    if rest.is_empty() { Ok(values) } else { Err(RdataError::Surplus) }
+    if rest.is_empty() { Ok(()) } else { Err(RdataError::Surplus) }
 }
 
 /// Appends the canonical form (RFC 4034 §6.2) of the RDATA that stands at `start..end` of a message: names expanded and

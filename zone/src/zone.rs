@@ -5,14 +5,18 @@
 //! what it promises holds for every zone there is: sorted (RFC 4034 §6.1), no record twice (RFC 2181 §5), one TTL for each
 //! RRset (RFC 2181 §5.2), every owner within the apex, one SOA and that at the apex.
 
+mod in_order;
+
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::name::{Name, NameRef};
+use crate::name::{Name, NameRef, extend_lowered};
 use crate::rdata::{self, RdataError, Value};
 use crate::rrset::{Record, Rrset, Rtype};
 use crate::serial::Serial;
 use crate::zonemd::{self, Hash};
+
+use in_order::InOrder;
 
 /// The largest TTL (RFC 2181 §8).
 pub const MAX_TTL: u32 = (1 << 31) - 1;
@@ -47,6 +51,8 @@ pub struct Zone {
     soa: Soa,
     octets: Vec<u8>,
     records: Vec<Record>,
+    /// Where it was computed as the records came.
+    digest: Option<Digest>,
 }
 
 /// What the SOA of a zone says (RFC 1035 §3.3.13). Times in seconds.
@@ -219,6 +225,9 @@ impl Zone {
     /// The digest of everything in it, as a ZONEMD record would hold it (RFC 8976 §3.3.1): the records in canonical order
     /// and wire form, but for ZONEMD records at the apex and the signature over them.
     pub fn digest(&self) -> Digest {
+        if let Some(digest) = self.digest {
+            return digest;
+        }
         let mut digest = Digest([0; 48]);
         digest.0.copy_from_slice(&self.digest_by(Hash::Sha384));
         digest
@@ -244,7 +253,8 @@ impl Zone {
             index += 1;
             keep(index - 1)
         });
-        ZoneBuilder { octets: self.octets, records: self.records, ..ZoneBuilder::new(self.apex, limits) }
+        let (octets, records) = (self.octets, self.records);
+        ZoneBuilder { octets, records, in_order: None, ..ZoneBuilder::new(self.apex, limits) }
     }
 }
 
@@ -269,7 +279,20 @@ pub struct ZoneBuilder {
     limits: Limits,
     octets: Vec<u8>,
     records: Vec<Record>,
-    is_sorted: bool,
+    /// So long as they come so.
+    in_order: Option<InOrder>,
+    state: State,
+}
+
+/// What was done to the records that a builder holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing.
+    AsTheyCame,
+    /// They were sorted.
+    Sorted,
+    /// They came so that nothing had to be done, and this is their digest.
+    Canonical(Digest),
 }
 
 /// A zone, and what had to be evened out to make it one.
@@ -285,7 +308,14 @@ impl ZoneBuilder {
     /// An empty one.
     pub fn new(apex: Name, limits: Limits) -> Self {
         let limits = Limits { octets: limits.octets.min(Limits::MAX_OCTETS), ..limits };
-        Self { apex, limits, octets: Vec::new(), records: Vec::new(), is_sorted: true }
+        Self {
+            apex,
+            limits,
+            octets: Vec::new(),
+            records: Vec::new(),
+            in_order: Some(InOrder::default()),
+            state: State::AsTheyCame,
+        }
     }
 
     /// Takes a record that stands in canonical form already.
@@ -317,15 +347,18 @@ impl ZoneBuilder {
         }
         let begun = self.octets.len();
         if known.is_none() {
-            self.octets.extend(owner.as_wire().iter().map(u8::to_ascii_lowercase));
+            extend_lowered(&mut self.octets, owner.as_wire());
         }
         let rdata_at = self.octets.len();
         let written = write(&mut self.octets).and_then(|()| Ok(self.measure(owner, begun, rdata_at)?));
         let (owner_at, rdata_at, rdata_len) = written.inspect_err(|_| self.octets.truncate(begun))?;
         // RFC 2181 §8: a TTL with its first bit set is taken as zero.
         let ttl = if ttl > MAX_TTL { 0 } else { ttl };
-        self.is_sorted = false;
-        self.records.push(Record { owner_at: known.unwrap_or(owner_at), rdata_at, ttl, rtype, rdata_len });
+        let record = Record { owner_at: known.unwrap_or(owner_at), rdata_at, ttl, rtype, rdata_len };
+        let Self { apex, octets, records, .. } = self;
+        self.in_order.take_if(|in_order| !in_order.take(apex.by_ref(), octets, records, &record));
+        self.state = State::AsTheyCame;
+        self.records.push(record);
         Ok(())
     }
 
@@ -377,19 +410,31 @@ impl ZoneBuilder {
     }
 
     fn sort(&mut self) {
-        if !self.is_sorted {
-            let octets = self.octets.as_slice();
-            // Primaries send in canonical order or close to it, which the standard library's sort notices.
-            self.records.sort_by(|a, b| order((octets, a), (octets, b)));
-            self.is_sorted = true;
+        if self.state != State::AsTheyCame {
+            return;
         }
+        let Self { apex, octets, records, .. } = self;
+        // Once only: what comes after this is not followed.
+        let in_order = self.in_order.take();
+        self.state = match in_order.and_then(|in_order| in_order.settle(apex.by_ref(), octets, records)) {
+            Some(digest) => State::Canonical(digest),
+            None => {
+                // They may be close to it, which the standard library's sort notices.
+                records.sort_by(|a, b| order((octets, a), (octets, b)));
+                State::Sorted
+            }
+        };
     }
 
     /// Makes the zone.
     pub fn build(mut self) -> Result<Built, ZoneError> {
         self.sort();
-        let Self { apex, octets, mut records, .. } = self;
+        let Self { apex, octets, mut records, state, .. } = self;
         let mut uneven_ttls = Vec::new();
+        if let State::Canonical(digest) = state {
+            let soa = only_soa(&apex, &octets, &records)?;
+            return Ok(Built { zone: Zone { apex, soa, octets, records, digest: Some(digest) }, uneven_ttls });
+        }
         for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner(&octets) == b.owner(&octets)) {
             let lowest = rrset.iter().map(|record| record.ttl).min().unwrap_or(0);
             if rrset.iter().any(|record| record.ttl != lowest) {
@@ -404,7 +449,7 @@ impl ZoneBuilder {
             a.rtype == b.rtype && a.rdata(&octets) == b.rdata(&octets) && a.owner(&octets) == b.owner(&octets)
         });
         let soa = only_soa(&apex, &octets, &records)?;
-        Ok(Built { zone: Zone { apex, soa, octets, records }, uneven_ttls })
+        Ok(Built { zone: Zone { apex, soa, octets, records, digest: None }, uneven_ttls })
     }
 }
 

@@ -144,30 +144,59 @@ fn simple_with<'a, H: sha2::Digest>(
     apex: NameRef<'_>,
     records: impl Iterator<Item = (&'a [u8], &'a Record)>,
 ) -> Vec<u8> {
-    const CLASS_IN: [u8; 2] = [0, 1];
-    const TYPE_COVERED: usize = 2;
-    let mut hash = H::new();
-    let mut buffer = Vec::with_capacity(64 << 10);
+    let mut digest = Simple::<H>::default();
     for (octets, record) in records {
+        digest.record(apex, octets, record);
+    }
+    digest.finish()
+}
+
+/// A digest by scheme SIMPLE on its way (RFC 8976 §3.3.1).
+#[derive(Debug)]
+pub(crate) struct Simple<H> {
+    hash: H,
+    /// What was not hashed yet: a hash likes many octets at once.
+    buffer: Vec<u8>,
+}
+
+impl<H: sha2::Digest> Default for Simple<H> {
+    fn default() -> Self {
+        Self { hash: H::new(), buffer: Vec::new() }
+    }
+}
+
+impl<H: sha2::Digest> Simple<H> {
+    /// Octets that are hashed at once.
+    const BLOCK: usize = 32 << 10;
+
+    /// Takes the next record in canonical order.
+    pub(crate) fn record(&mut self, apex: NameRef<'_>, octets: &[u8], record: &Record) {
+        const CLASS_IN: [u8; 2] = [0, 1];
+        const TYPE_COVERED: usize = 2;
         let owner = record.owner(octets);
         let rdata = record.rdata(octets);
         let covers_zonemd = || rdata.get(..TYPE_COVERED) == Some(&Rtype::ZONEMD.0.to_be_bytes()[..]);
-        if owner == apex && (record.rtype == Rtype::ZONEMD || (record.rtype == Rtype::RRSIG && covers_zonemd())) {
-            continue;
+        let is_left_out = record.rtype == Rtype::ZONEMD || (record.rtype == Rtype::RRSIG && covers_zonemd());
+        if is_left_out && owner == apex {
+            return;
         }
-        buffer.extend_from_slice(owner.as_wire());
-        buffer.extend_from_slice(&record.rtype.0.to_be_bytes());
-        buffer.extend_from_slice(&CLASS_IN);
-        buffer.extend_from_slice(&record.ttl.to_be_bytes());
-        buffer.extend_from_slice(&record.rdata_len.to_be_bytes());
-        buffer.extend_from_slice(rdata);
-        if buffer.len() >= 32 << 10 {
-            hash.update(&buffer);
-            buffer.clear();
+        self.buffer.extend_from_slice(owner.as_wire());
+        self.buffer.extend_from_slice(&record.rtype.0.to_be_bytes());
+        self.buffer.extend_from_slice(&CLASS_IN);
+        self.buffer.extend_from_slice(&record.ttl.to_be_bytes());
+        self.buffer.extend_from_slice(&record.rdata_len.to_be_bytes());
+        self.buffer.extend_from_slice(rdata);
+        if self.buffer.len() >= Self::BLOCK {
+            self.hash.update(&self.buffer);
+            self.buffer.clear();
         }
     }
-    hash.update(&buffer);
-    hash.finalize().to_vec()
+
+    /// The digest of what has come.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.hash.update(&self.buffer);
+        self.hash.finalize().to_vec()
+    }
 }
 
 impl Hash {

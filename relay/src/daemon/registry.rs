@@ -252,12 +252,12 @@ pub(crate) fn stored(store: &Store, zone: &config::Zone, config: &Config, now_ms
     let id = zone.hosted_zone_id.as_deref();
     let missing: Vec<_> =
         zone.queues.iter().filter(|queue| !had.contains(&queue::target(queue, id))).cloned().collect();
-    let owed = if missing.is_empty() { None } else { owed(&snapshot, zone, config, missing, now_ms) };
+    let owed = if missing.is_empty() { None } else { owed(snapshot, zone, config, missing, now_ms) };
     Stored { soa, owed }
 }
 
 fn owed(
-    snapshot: &Snapshot,
+    snapshot: Snapshot,
     zone: &config::Zone,
     config: &Config,
     missing: Vec<Arc<config::Queue>>,

@@ -49,7 +49,7 @@ pub enum Outcome {
     /// The primary has nothing newer than this.
     Current(Serial),
     /// A newer zone.
-    Transferred(Transferred),
+    Transferred(Box<Transferred>),
 }
 
 #[derive(Debug)]
@@ -151,10 +151,11 @@ impl Incremental {
 
     /// Makes the zone: some hundreds of milliseconds for a million records.
     pub fn finish(self) -> Result<Outcome, Refusal> {
+        let transferred = |zone| Outcome::Transferred(Box::new(zone));
         match self.stage {
             Stage::Current(serial) => Ok(Outcome::Current(serial)),
-            Stage::Whole(whole) => whole.finish(&self.messages).map(Outcome::Transferred),
-            Stage::Differences(differences) => differences.finish(&self.messages).map(Outcome::Transferred),
+            Stage::Whole(whole) => whole.finish(&self.messages).map(transferred),
+            Stage::Differences(differences) => differences.finish(&self.messages).map(transferred),
             Stage::Opening(_) | Stage::Refused => Err(Refusal::Short { records: 0 }),
             Stage::Opened(..) => Err(Refusal::Short { records: 1 }),
         }

@@ -13,7 +13,9 @@ mod decode;
 mod encode;
 
 use crate::delta::Delta;
+use crate::name::Name;
 use crate::rrset::Rtype;
+use crate::serial::Serial;
 use crate::zone::{Digest, Limits, Zone, ZoneError};
 
 /// The first octets of every snapshot.
@@ -34,6 +36,16 @@ pub struct Snapshot {
     digest: Digest,
     exact: Option<Exact>,
     delta: Option<Delta>,
+}
+
+/// A snapshot that is about to be encoded: in columns, as the octets have it. The zone itself is gone.
+#[derive(Debug)]
+pub struct Folded {
+    apex: Name,
+    serial: Serial,
+    records: usize,
+    digest: Digest,
+    columns: encode::Folded,
 }
 
 /// Said of a zone in which every record is as its primary has it, TTL and all, and none is missing but those that belong to
@@ -138,11 +150,15 @@ impl Snapshot {
 
     /// The octets. The error is zstd's, which has none to give but for want of memory.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
-        let mut out = Vec::with_capacity(1 << 10);
-        out.extend_from_slice(&MAGIC);
-        out.push(VERSION);
-        out.extend_from_slice(&self.digest.0);
-        encode::write(self, out)
+        let columns = encode::Folded::of(&self.zone, self.exact, self.delta.as_ref());
+        columns.write(true, self.digest.header())
+    }
+
+    /// Gives the memory of its zone away for that of the columns, which is half as much.
+    pub fn fold(self) -> Folded {
+        let Self { zone, digest, exact, delta } = self;
+        let columns = encode::Folded::of(&zone, exact, delta.as_ref());
+        Folded { apex: zone.apex().clone(), serial: zone.serial(), records: zone.record_count(), digest, columns }
     }
 
     /// Reads octets from anywhere. Whatever they are, no more than `limits` allows is held, nothing panics, and what comes
@@ -161,6 +177,54 @@ impl Snapshot {
             return Err(SnapshotError::Digest { stated, found: snapshot.digest });
         }
         Ok(snapshot)
+    }
+}
+
+impl Folded {
+    /// The name of the zone.
+    pub fn apex(&self) -> &Name {
+        &self.apex
+    }
+
+    /// The zone's serial.
+    pub fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// How many records the zone has, the SOA among them.
+    pub fn record_count(&self) -> usize {
+        self.records
+    }
+
+    /// The zone's digest.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether it says what changed since another snapshot.
+    pub fn has_delta(&self) -> bool {
+        self.columns.has_delta()
+    }
+
+    /// The octets, as [`Snapshot::encode`] gives them.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        self.columns.write(true, self.digest.header())
+    }
+
+    /// The same of a snapshot that does not say what changed.
+    pub fn encode_without_delta(&self) -> std::io::Result<Vec<u8>> {
+        self.columns.write(false, self.digest.header())
+    }
+}
+
+impl Digest {
+    /// What stands before a frame.
+    fn header(&self) -> Vec<u8> {
+        let mut header = Vec::with_capacity(1 << 10);
+        header.extend_from_slice(&MAGIC);
+        header.push(VERSION);
+        header.extend_from_slice(&self.0);
+        header
     }
 }
 

@@ -166,4 +166,60 @@ proptest! {
         prop_assert!(keys.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", keys);
         prop_assert_eq!(keys.len(), zone.record_count());
     }
+    /// What comes in canonical order but for its first record, as a transfer does, or in another order, or with something
+    /// that has to be evened out: the zone and its digest are what sorting makes of the records.
+    #[test]
+    fn what_came_in_order_is_what_sorting_makes_of_it(
+        records in proptest::collection::btree_set(
+            (proptest::collection::vec("[ab]", 0..3), prop_oneof![Just(1_u16), Just(6), Just(16), Just(63), Just(300)], "[ab]{0,2}"),
+            0..40,
+        ),
+        disturbance in 0..4,
+        at in any::<prop::sample::Index>(),
+        to in any::<prop::sample::Index>(),
+    ) {
+        let apex = name("example");
+        let owned = |labels: &[String]| {
+            Name::from_labels(labels.iter().map(String::as_bytes).chain([&b"example"[..]])).unwrap()
+        };
+        let mut records: Vec<_> = records
+            .into_iter()
+            .filter(|(_, rtype, _)| *rtype != 6)
+            .map(|(labels, rtype, rdata)| (owned(&labels), Rtype(rtype), 60, rdata.into_bytes()))
+            .chain([(apex.clone(), Rtype::SOA, 60, soa())])
+            .collect();
+        let key = |(owner, rtype, _, rdata): &(Name, Rtype, u32, Vec<u8>)| (owner.clone(), *rtype, rdata.clone());
+        records.sort_by_key(key);
+        let opening = records.iter().position(|(_, rtype, ..)| *rtype == Rtype::SOA).unwrap();
+        // As it comes in a transfer.
+        records[..=opening].rotate_right(1);
+        let (at, to) = (at.index(records.len()), to.index(records.len()));
+        match disturbance {
+            0 => {}
+            1 => records.swap(at, to),
+            2 => records.insert(to, records[at].clone()),
+            _ => records[at].2 = 59,
+        }
+        let mut followed = ZoneBuilder::new(apex.clone(), Limits::default());
+        let mut sorted = ZoneBuilder { in_order: None, ..ZoneBuilder::new(apex, Limits::default()) };
+        for (owner, rtype, ttl, rdata) in &records {
+            followed.push(owner.by_ref(), *rtype, *ttl, rdata).unwrap();
+            sorted.push(owner.by_ref(), *rtype, *ttl, rdata).unwrap();
+        }
+        let (followed, sorted) = (followed.build(), sorted.build());
+        let (followed, sorted) = match (followed, sorted) {
+            (Ok(followed), Ok(sorted)) => (followed, sorted),
+            (followed, sorted) => {
+                prop_assert_eq!(followed.err(), sorted.err());
+                return Ok(());
+            }
+        };
+        prop_assert_eq!(&followed.zone, &sorted.zone);
+        prop_assert_eq!(followed.zone.digest(), sorted.zone.digest());
+        prop_assert_eq!(sorted.zone.digest, None);
+        prop_assert_eq!(followed.uneven_ttls, sorted.uneven_ttls);
+        if disturbance == 0 {
+            prop_assert!(followed.zone.digest.is_some(), "it came in order");
+        }
+    }
 }

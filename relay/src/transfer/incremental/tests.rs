@@ -38,7 +38,7 @@ fn answered(records: &[Vec<u8>]) -> Result<Outcome, Refusal> {
 
 fn new_zone(outcome: Result<Outcome, Refusal>) -> Transferred {
     match outcome.unwrap() {
-        Outcome::Transferred(transferred) => transferred,
+        Outcome::Transferred(transferred) => *transferred,
         Outcome::Current(serial) => panic!("nothing newer than {serial}"),
     }
 }
