@@ -4,7 +4,8 @@
 //! - [`args`]: the command line. `aws`: credentials and endpoints. `terminal`: how things are told. `interrupt`: Ctrl-C.
 //! - `dlq`: what waits in the dead-letter queue, and what becomes of it.
 //! - `snapshot`: what the relay keeps and sends, as a zone file.
-//! - `zone`: a zone from its primary, compared with its hosted zone; `render`: the difference, for a person.
+//! - `source`: zones from their primaries. `compare`: beside their hosted zones. `render`, `json`: the difference, for a person
+//!   and for a program. `plan`, `sync`: the commands.
 
 pub mod args;
 
@@ -13,10 +14,13 @@ mod compare;
 mod dlq;
 mod interrupt;
 mod json;
+mod plan;
 mod render;
 mod snapshot;
+mod source;
+mod sync;
 mod terminal;
-mod zone;
+mod verify;
 
 use std::error::Error;
 use std::fmt;
@@ -53,10 +57,11 @@ pub fn run(args: Args) -> ExitCode {
 async fn command(args: Args, terminal: Terminal) -> Result<ExitCode, Box<dyn Error>> {
     let Args { command, aws, .. } = args;
     match command {
-        Command::Plan(target) => zone::plan(&target, &aws, terminal).await,
-        Command::Sync { target, permissions } => zone::sync(&target, permissions, &aws, terminal).await,
+        Command::Plan(source) => Ok(plan::run(&source, &aws, terminal).await?),
+        Command::Sync { source, permissions } => Ok(sync::run(&source, permissions, &aws, terminal).await?),
         Command::Dlq { queues, command } => Ok(dlq::run(queues, command, &aws, terminal).await?),
-        Command::Snapshot { command } => snapshot::run(&command),
+        Command::Verify { source, dns } => Ok(verify::run(&source, &dns, &aws, terminal).await?),
+        Command::Snapshot { command } => Ok(snapshot::run(&command, terminal)?),
         Command::Completions { shell } => {
             let mut command = <Args as clap::CommandFactory>::command();
             clap_complete::generate(shell, &mut command, "secondary53", &mut std::io::stdout());

@@ -12,15 +12,21 @@ use crate::terminal::{ADDED, CHANGED, FAINT, REMOVED, STRONG, Terminal, counted}
 
 /// What would be done, RRset by RRset, what would not and why, and a summary.
 pub fn plan(compared: &Compared<'_>, terminal: Terminal) -> String {
-    let mut out = changes(&compared.plan, &compared.soa, terminal);
-    out.push_str(&left(&compared.plan, terminal));
-    let zone = compared.desired.apex();
-    _ = writeln!(out, "{}", terminal.paint(STRONG, format_args!("{zone}: {}", summary(compared))));
-    out
+    differences(compared, terminal) + &last(compared, terminal)
+}
+
+/// The same without the summary.
+pub fn differences(compared: &Compared<'_>, terminal: Terminal) -> String {
+    changes(&compared.plan, &compared.soa, terminal) + &left(&compared.plan, terminal)
+}
+
+/// The last line of it: the zone, and in sum.
+pub fn last(compared: &Compared<'_>, terminal: Terminal) -> String {
+    terminal.paint(STRONG, format_args!("{}: {}", compared.desired.apex(), summary(compared))) + "\n"
 }
 
 /// In one line what would be done.
-pub fn summary(compared: &Compared<'_>) -> String {
+fn summary(compared: &Compared<'_>) -> String {
     let (plan, serial) = (&compared.plan, compared.desired.serial());
     if plan.is_empty() {
         return format!("nothing to do, Route 53 has all of serial {serial}");

@@ -8,15 +8,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use secondary53_zone::{Name, Rtype, Serial};
+use secondary53_zone::{Name, Rtype, Serial, rdata};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::primary::{SoaFault, read_soa};
-use crate::transfer::Stray;
-use crate::wire::CLASS_IN;
+use crate::transfer::{self, Stray};
+use crate::wire::{CLASS_IN, Walk};
 
 /// What the name servers of a zone have.
 #[derive(Debug)]
@@ -99,6 +99,53 @@ impl Asked {
 async fn serial(zone: &Name, server: SocketAddr) -> Result<Serial, LiveError> {
     let question = Question { name: zone, rtype: Rtype::SOA, recursion: false, id: rand::random() };
     exchange(server, &question, |message| read_soa(message, question.id, zone).map(|soa| soa.serial)).await
+}
+
+/// An RRset as a name server has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// In seconds; of several, the lowest.
+    pub ttl: u32,
+    /// In canonical form and order (RFC 4034 §6), no two alike.
+    pub rdata: Vec<Vec<u8>>,
+}
+
+/// Asks a name server for an RRset; `None` where it says that there is none. The NS of a delegation counts where it stands:
+/// in a referral (RFC 1034 §4.3.2).
+pub async fn rrset(server: SocketAddr, name: &Name, rtype: Rtype) -> Result<Option<Answered>, LiveError> {
+    let question = Question { name, rtype, recursion: false, id: rand::random() };
+    exchange(server, &question, |message| read_rrset(message, &question)).await
+}
+
+fn read_rrset(message: &[u8], asked: &Question<'_>) -> Result<Option<Answered>, SoaFault> {
+    /// There is no such name (RFC 1035 §4.1.1).
+    const NXDOMAIN: u8 = 3;
+    let (header, mut walk) = Walk::begin(message)?;
+    let exists = match transfer::check(header, asked.id) {
+        Err(Stray::Rcode(NXDOMAIN)) => false,
+        checked => checked.map(|()| true)?,
+    };
+    let mut owner = Vec::new();
+    for _ in 0..header.questions {
+        let question = walk.question(&mut owner)?;
+        if question.rtype != asked.rtype || question.class != CLASS_IN || owner != asked.name.as_wire() {
+            return Err(Stray::Question.into());
+        }
+    }
+    let mut found = Answered { ttl: u32::MAX, rdata: Vec::new() };
+    for _ in 0..u32::from(header.answers) + u32::from(header.authorities) {
+        let record = walk.record(&mut owner)?;
+        if record.rtype == asked.rtype && record.class == CLASS_IN && owner == asked.name.as_wire() {
+            let mut octets = Vec::new();
+            rdata::push_canonical(asked.rtype, message, record.rdata.start, record.rdata.end, &mut octets)
+                .map_err(|_| SoaFault::Unreadable)?;
+            found.rdata.push(octets);
+            found.ttl = found.ttl.min(record.ttl);
+        }
+    }
+    found.rdata.sort_unstable();
+    found.rdata.dedup();
+    Ok((exists && !found.rdata.is_empty()).then_some(found))
 }
 
 /// Asks a server, and reads its answer.

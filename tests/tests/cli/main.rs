@@ -5,6 +5,8 @@
 mod dlq;
 mod plan;
 mod snapshot;
+mod sync;
+mod verify;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

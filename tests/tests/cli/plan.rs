@@ -1,8 +1,12 @@
 //! `plan` and `sync`, between our own primary and the strict hosted zone.
 
-use secondary53_tests::primary::ZoneFile;
+use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
+use secondary53_tests::primary::{Config, Primary, ZoneFile};
+use secondary53_tests::strict::{self, Server, ZoneSpec};
+use serde_json::{Value, json};
 
-use super::{ID, World, file};
+use super::{ID, World, file, finished, secondary53, told};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_shows_and_sync_does() {
@@ -20,7 +24,10 @@ async fn plan_shows_and_sync_does() {
     assert_eq!(world.server.zone(ID).unwrap().serial, 1, "a plan changes nothing");
 
     let (status, said, _) = world.run(&["sync", "example.com", "--yes"]).await;
-    assert_eq!((status, said.lines().last().unwrap()), (0, "Applied in 1 request: Route 53 has serial 7."));
+    assert_eq!(
+        (status, said.lines().last().unwrap()),
+        (0, "example.com.: 2 to create, 0 to change, 0 to delete; never synced → serial 7; 1 request")
+    );
     let view = world.server.zone(ID).unwrap();
     assert_eq!((view.serial, &view.rrset("w.example.com.", "A").unwrap().values[0][..]), (7, "192.0.2.1"));
 
@@ -72,12 +79,12 @@ async fn a_guard_is_said_and_passed_only_by_its_flag() {
     world.primary.set_zone(file(8, ""));
     let (status, plan, _) = world.run(&["plan", "example.com"]).await;
     assert_eq!(status, 2);
-    assert!(plan.contains("! 1 of the 1 RRsets in the hosted zone would be deleted"), "{plan}");
+    assert!(plan.contains("HELD: 1 of the 1 RRsets in the hosted zone would be deleted"), "{plan}");
     for flags in [&[][..], &["--accept-rollback"]] {
         let (status, plan, error) = sync(flags).await;
         assert_eq!((status, serial()), (1, 7));
         assert!(plan.contains("- w.example.com. 300 A 192.0.2.1"), "{plan}");
-        assert!(error.contains("and never all: pass --allow-mass-deletion"), "{error}");
+        assert!(error.contains("and never all: pass --allow-mass-deletion where it is meant"), "{error}");
     }
     assert_eq!((sync(&["--allow-mass-deletion"]).await.0, serial()), (0, 8));
 
@@ -95,4 +102,86 @@ async fn a_zone_that_route_53_does_not_have_is_said_with_the_command_that_makes_
     let (status, _, error) = world.run(&["plan", "example.net"]).await;
     assert_eq!(status, 1);
     assert!(error.contains("aws route53 create-hosted-zone --name example.net."), "{error}");
+}
+
+/// What somebody else made in the hosted zone: an alias, which no transfer brings.
+async fn alias(world: &World, name: &str) {
+    let config = aws_sdk_route53::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::for_tests())
+        .endpoint_url(world.server.endpoint())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    let target = AliasTarget::builder().hosted_zone_id("Z2ALIAS").dns_name("lb.example.net.");
+    let target = target.evaluate_target_health(false).build().unwrap();
+    let alias = ResourceRecordSet::builder().name(name).r#type(RrType::A).alias_target(target);
+    let change = Change::builder().action(ChangeAction::Create).resource_record_set(alias.build().unwrap());
+    let batch = ChangeBatch::builder().changes(change.build().unwrap()).build().unwrap();
+    let client = aws_sdk_route53::Client::from_conf(config);
+    client.change_resource_record_sets().hosted_zone_id(ID).change_batch(batch).send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_shows_all_that_there_is_to_know() {
+    let before = "same A 192.0.2.1\nttl 300 A 192.0.2.1\nvalues MX 10 a\nvalues MX 20 b\none A 192.0.2.1\ngone TXT \"x\"\n\
+                  gone A 192.0.2.1\nswap A 192.0.2.1\nd1 A 192.0.2.1\nd2 A 192.0.2.1\nd3 A 192.0.2.1\nd4 A 192.0.2.1";
+    let world = World::start(file(7, before)).await;
+    assert_eq!(world.run(&["sync", "example.com", "--yes"]).await.0, 0);
+    alias(&world, "alias.example.com").await;
+    alias(&world, "taken.example.com").await;
+    let long = format!("long TXT {}", format!("\"{}\" ", "x".repeat(250)).repeat(17));
+    let after = format!(
+        "same A 192.0.2.1\nttl 600 A 192.0.2.1\nvalues MX 10 a\nvalues MX 5 c\none A 192.0.2.2\nswap CNAME one\nnew A 192.0.2.3\n\
+         new A 192.0.2.4\n*.wild AAAA 2001:db8::1\ntaken A 192.0.2.1\nl TYPE29 \\# 16 00121613800000008000000080989680\nu TYPE65280 \\# 1 00\n{long}"
+    );
+    world.primary.set_zone(file(8, &after));
+    let (status, plan, error) = world.run(&["plan", "example.com"]).await;
+    assert_eq!((status, &error[..]), (2, ""));
+    insta::assert_snapshot!("plan", plan);
+    let (status, json, _) = world.run(&["plan", "example.com", "--json"]).await;
+    assert_eq!(status, 2);
+    insta::assert_snapshot!("plan_json", json);
+    let (_, summary, _) = world.run(&["plan", "example.com", "--quiet"]).await;
+    assert_eq!(summary.lines().next(), plan.lines().rev().nth(1));
+    assert_eq!(world.run(&["sync", "example.com", "--yes", "--allow-mass-deletion"]).await.0, 0);
+    let (status, plan, _) = world.run(&["plan", "example.com"]).await;
+    assert_eq!(status, 0);
+    insta::assert_snapshot!("plan_done", plan);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_zones_are_planned_and_one_that_fails_keeps_none_from_it() {
+    let zones = ["example.com", "example.net"].map(ZoneSpec::public);
+    let server = Server::start(strict::Config { zones: zones.into(), ..strict::Config::default() }).await.unwrap();
+    let text = "$TTL 300\n@ SOA ns1 host 7 3600 600 1209600 300\n@ NS ns1\n";
+    let other = ZoneFile::parse_in("example.net", text).unwrap();
+    let primary = Primary::start(Config::new().zone(file(7, "w A 192.0.2.1")).zone(other)).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("relay.toml");
+    let text = format!(
+        "version = 1\n[queue.main]\nurl = \"https://sqs.eu-west-1.amazonaws.com/1/q.fifo\"\n[primary.main]\naddress = \"{}\"\n\
+         [[zone]]\nname = \"example.com\"\n[[zone]]\nname = \"example.net\"\n[[zone]]\nname = \"example.org\"\n",
+        primary.address()
+    );
+    std::fs::write(&config, text).unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = secondary53(arguments);
+        command.arg("--config").arg(&config).env("AWS_ENDPOINT_URL_ROUTE_53", server.endpoint());
+        told(&finished(command, Vec::new()).await)
+    };
+    let (status, plan, error) = run(&["plan"]).await;
+    assert_eq!(status, 1);
+    assert!(error.starts_with("secondary53: failed to transfer example.org. from 127.0.0.1:"), "{error}");
+    assert!(plan.contains("example.com.: 1 to create") && plan.contains("example.net.: 0 to create"), "{plan}");
+    let (status, json, _) = run(&["sync", "--yes", "--json", "example.com", "example.net"]).await;
+    assert_eq!(status, 0);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json[0]["outcome"], &json[1]["outcome"], &json[1]["applied"]),
+        (&json!("applied"), &json!("applied"), &json!(1))
+    );
+    assert_eq!(run(&["plan", "example.net", "example.com"]).await.0, 0);
+    let (status, _, error) = run(&["plan", "example.edu"]).await;
+    assert!(status == 1 && error.contains("example.edu. is not a [[zone]] of"), "{error}");
 }

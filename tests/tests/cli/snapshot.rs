@@ -47,6 +47,20 @@ async fn a_snapshot_is_shown_as_a_zone_file_that_name_servers_read() {
         format!("try aws s3 cp s3://the-bucket/snapshots/{} - | secondary53 snapshot show -", snapshot.digest());
     assert!(status == 1 && error.contains(&instead), "{error}");
 
+    // What differs from another one.
+    let other = dir.path().join("other");
+    let changed = Snapshot::new(zone_of(&file(8, &records.replace("192.0.2.1\n", "192.0.2.2\n"))).unwrap());
+    std::fs::write(&other, changed.encode().unwrap()).unwrap();
+    let [path, other] = [&path, &other].map(|path| path.to_str().unwrap());
+    let (status, diff, _) = told(&finished(secondary53(&["snapshot", "diff", path, other]), Vec::new()).await);
+    let expected = "- example.com. 3600 IN SOA ns1.example.com. host.example.com. 7 3600 600 1209600 300\n\
+         - w.example.com. 300 IN A 192.0.2.1\n\
+         + example.com. 3600 IN SOA ns1.example.com. host.example.com. 8 3600 600 1209600 300\n\
+         + w.example.com. 300 IN A 192.0.2.2\n\
+         example.com.: serial 7 → 8; 2 records removed, 2 added\n";
+    assert_eq!((status, &diff[..]), (2, expected));
+    assert_eq!(told(&finished(secondary53(&["snapshot", "diff", path, path]), Vec::new()).await).0, 0);
+
     let zone_file = dir.path().join("zone");
     std::fs::write(&zone_file, shown).unwrap();
     for (program, arguments) in

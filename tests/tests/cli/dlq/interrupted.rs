@@ -53,7 +53,7 @@ async fn killed() -> Result<(), StackError> {
     fill(&desk).await?;
     for sent in [1, 40, 90] {
         let mut child = start(&desk, &["replay", "--all", "--hold", "2"]);
-        reaches(&desk, sent).await?;
+        reaches(&desk, sent).await.unwrap();
         signal(&child, Signal::KILL);
         child.wait().unwrap();
         let (main, dead) = desk.depths().await;
@@ -85,7 +85,9 @@ async fn stopped() -> Result<(), StackError> {
     for (arguments, status) in [(&["replay", "--all"][..], 130), (&["drop", "--all", "--yes"], 130)] {
         let (_, before) = desk.depths().await;
         let mut child = start(&desk, arguments);
-        until(GENEROUS, "the first of them done", async || Ok((desk.depths().await.1 < before).then_some(()))).await?;
+        until(GENEROUS, "the first of them done", async || Ok((desk.depths().await.1 < before).then_some(())))
+            .await
+            .unwrap();
         signal(&child, Signal::INT);
         assert_eq!(child.wait().unwrap().code(), Some(status));
         let (_, dead) = desk.depths().await;
