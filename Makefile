@@ -11,7 +11,7 @@ PARAMETERS :=
 # A CA's certificate for relays, a file: docs/credentials.md.
 RELAY_CA :=
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay latency flood fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-all latency flood fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,14 @@ bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many
 	target/release/examples/secondaries 1000000 3
 	target/release/examples/many-zones 1 0
 	target/release/examples/many-zones 10000 1000 $(IDLE)
+
+bench-all: setup ## every figure of docs/benchmarks.md, with pictures: half an hour on a machine that does nothing else
+	tests/setup --debian
+	tests/setup --bench
+	$(MAKE) --no-print-directory release
+	cargo build -q --profile bench -p secondary53-tests --examples --bin latency
+	tests/benchmarks/measure.py
+	.local/bench/bin/python tests/benchmarks/draw.py
 
 latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian

@@ -30,7 +30,7 @@ pub struct Member {
 /// Why a zone is no catalog that can be used (RFC 9432 §5.1). Each completes "the catalog is broken: …".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// It does not say which version it is of (§4).
+    /// It does not say which version it is of (§4.2.1).
     #[error("it has no TXT at {0}, where its version must stand: is it a catalog zone?")]
     NoVersion(Name),
     /// It says so several times, or in several words.
@@ -52,7 +52,7 @@ pub enum Broken {
         /// The other.
         second: Name,
     },
-    /// A change of ownership to several catalogs (§4).
+    /// A change of ownership to several catalogs (§4.3.1).
     #[error("{0} has several PTR: a member can go to one catalog")]
     SeveralOwners(Name),
     /// More than are taken.

@@ -98,6 +98,14 @@ pub enum ControlError {
     Ask(String),
 }
 
+impl ControlError {
+    /// Whether the disk is full, or takes nothing: a relay goes on without.
+    pub fn is_of_the_disk(&self) -> bool {
+        use ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        matches!(self, Self::Io { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem))
+    }
+}
+
 /// The name of the socket in the directory of state.
 const SOCKET: &str = "relay.sock";
 /// The name of the file that is held locked.
@@ -113,13 +121,17 @@ const REQUEST: usize = 1 << 20;
 /// The pause after an error of the socket, lest it be an error each time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes a directory of state for this process alone, until what it gives is dropped.
-pub fn lock(state_dir: &Path) -> Result<File, ControlError> {
+/// Takes a directory of state for this process alone, until what it gives is dropped. Where nothing can be written, nothing is
+/// to be had: two relays cannot write each other's snapshots over there.
+pub fn lock(state_dir: &Path) -> Result<Option<File>, ControlError> {
     let path = state_dir.join(LOCK);
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let file = file.map_err(failed("open", &path))?;
+    let file = match file.map_err(failed("open", &path)) {
+        Err(error) if error.is_of_the_disk() => return Ok(None),
+        file => file?,
+    };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Err(ControlError::InUse(state_dir.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed("lock", &path)(error)),
     }

@@ -20,6 +20,7 @@ mod sending;
 mod settling;
 mod watching;
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ use crate::job::{Delivered, Looked, Unlisted};
 use crate::listen::{self, Ears, Refusals};
 use crate::live::Asked;
 use crate::notify::{Authorised, ZoneKey};
-use crate::queue::{PackError, Sender};
+use crate::queue::{PackError, Post, Sender};
 use crate::refresh::{Moment, Notified, Woken};
 use crate::resolve::ResolveError;
 use crate::service::Service;
@@ -128,7 +129,13 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     let store = Store::open(&config.state_dir)?;
     // Until the very end: what is being sent is stored, too.
     let _locked = control::lock(&config.state_dir)?;
-    let operators = control::bind(&config.state_dir)?;
+    let operators = match control::bind(&config.state_dir) {
+        Err(error) if error.is_of_the_disk() => {
+            error!(%error, "going on: what is sent cannot be stored, and no operator is heard until a restart");
+            None
+        }
+        bound => Some(bound?),
+    };
     let sender = Sender::new(&config.queues).await;
     let (heard, mut notifies) = mpsc::channel(HEARD);
     let mut sockets = JoinSet::new();
@@ -138,7 +145,9 @@ pub async fn run(config: Config, read: Read) -> Result<(), DaemonError> {
     daemon.show(asker, &mut sockets).await?;
     let mut service = Service::of_environment();
     let (operator, mut wishes) = mpsc::channel(ASKS);
-    sockets.spawn(control::serve(operators, operator));
+    if let Some(operators) = operators {
+        sockets.spawn(control::serve(operators, operator));
+    }
     loop {
         let now = daemon.clock.moment();
         let due = daemon.work(now);
@@ -198,6 +207,8 @@ struct Daemon {
     zones: Registry,
     discovery: Discovery,
     lines: Lines,
+    /// What is to be sent, a line for each queue by its URL.
+    posts: HashMap<String, Post<ZoneKey>>,
     /// Looks, and the packing of what came of them. Given up when the relay stops.
     looks: JoinSet<Done>,
     /// Waited for when the relay stops.
@@ -220,7 +231,7 @@ struct Confirms {
 enum Done {
     Looked { zone: ZoneKey, begun: Begun, looked: Looked },
     Packed { zone: ZoneKey, place: u64, packed: Result<Message, PackError> },
-    Delivered { zone: ZoneKey, begun: Moment, delivered: Delivered },
+    Delivered { queue: Arc<config::Queue>, begun: Moment, zones: Vec<ZoneKey>, delivered: Vec<Delivered> },
     Read { catalog: ZoneKey, place: u64, read: Result<(Members, Vec<u8>), Unlisted> },
     Discovered { life: u32, found: Result<Vec<Found>, DiscoverError> },
     Asked { zone: ZoneKey, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
@@ -241,6 +252,7 @@ impl Daemon {
             sender,
             zones: Registry::default(),
             discovery: Discovery::default(),
+            posts: HashMap::new(),
             looks: JoinSet::new(),
             sends: JoinSet::new(),
             confirms: Arc::new(Confirms { asks: Semaphore::new(CONFIRMS), resolves: Semaphore::new(RESOLVES) }),
@@ -282,8 +294,9 @@ impl Daemon {
             self.wake(zone, now);
         }
         self.take_turns(now);
+        let send = self.send(now);
         self.discover(now);
-        self.zones.next().into_iter().chain(self.discovery.due).min()
+        self.zones.next().into_iter().chain(send).chain(self.discovery.due).min()
     }
 
     fn wake(&mut self, key: ZoneKey, now: Moment) {
@@ -297,7 +310,7 @@ impl Daemon {
                 "expired: no primary has answered for as long as the SOA allows; what is published stays"
             ),
         }
-        self.send(key, now);
+        self.line_up_to_send(key, now);
         self.confirm(key, now);
         self.zones.arm(key);
     }
@@ -325,7 +338,7 @@ impl Daemon {
         match done {
             Ok(Done::Looked { zone, begun, looked }) => self.looked(zone, begun, looked),
             Ok(Done::Packed { zone, place, packed }) => self.packed(zone, place, packed),
-            Ok(Done::Delivered { zone, begun, delivered }) => self.delivered(zone, begun, delivered),
+            Ok(Done::Delivered { queue, begun, zones, delivered }) => self.delivered(&queue, begun, zones, delivered),
             Ok(Done::Read { catalog, place, read }) => self.listed(catalog, place, read),
             Ok(Done::Discovered { life, found }) => self.discovered(life, found),
             Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),

@@ -19,7 +19,7 @@ use crate::catalog::{Broken, Members};
 use crate::config::{self, Config};
 use crate::daemon::Clock;
 use crate::primary::{self, Fetched, Look, PrimaryError, Wanted};
-use crate::queue::{self, Outgoing, PackError, SendError, Sender};
+use crate::queue::{self, Outgoing, PackError, Said, SendError, Sender};
 use crate::reach::{Change, Reach};
 use crate::refresh::{Moment, Standing, Takes};
 use crate::store::{Store, StoreError};
@@ -156,24 +156,24 @@ impl Turns {
     }
 
     /// The order in which a zone's primaries are asked, and a turn at the first, when there is one.
-    pub async fn wait(&self, zone: &config::Zone, clock: Clock) -> Option<(Vec<SocketAddr>, Turn)> {
+    pub async fn wait(&self, zone: &config::Zone, clock: Clock) -> Option<(Vec<Arc<config::Primary>>, Turn)> {
         // In this order always: who waits for a primary holds one of all, so who holds a primary waits for nobody.
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         let mut order = self.order(zone, clock.moment());
-        let mut primary = self.at(*order.first()?).await?;
+        let mut primary = self.at(order.first()?.server.address).await?;
         // It may be known by then that it cannot be reached.
         let anew = self.order(zone, clock.moment());
         if anew.first() != order.first() {
             drop(primary);
             order = anew;
-            primary = self.at(*order.first()?).await?;
+            primary = self.at(order.first()?.server.address).await?;
         }
         Some((order, Turn { _all: all, primary: Some(primary) }))
     }
 
     /// The primaries of a zone that are asked now, in their order: those that can be reached, or all.
-    pub fn order(&self, zone: &config::Zone, now: Moment) -> Vec<SocketAddr> {
-        self.reach().choose(zone.primaries.iter().map(|primary| primary.server.address), now)
+    pub fn order(&self, zone: &config::Zone, now: Moment) -> Vec<Arc<config::Primary>> {
+        self.reach().choose(&zone.primaries, |primary| primary.server.address, now)
     }
 
     /// Whether a primary is passed over now, by zones that have another.
@@ -226,17 +226,16 @@ impl Turns {
 pub async fn look(
     errand: Errand,
     limits: primary::Limits,
-    order: Vec<SocketAddr>,
+    order: Vec<Arc<config::Primary>>,
     turns: Turns,
     mut turn: Turn,
     clock: Clock,
 ) -> Looked {
     let Errand { zone, ours, takes, store } = errand;
-    let config::Zone { name, primaries, strip_dnssec, .. } = &*zone;
+    let config::Zone { name, strip_dnssec, .. } = &*zone;
     let mut tried = Vec::new();
     let mut best = None;
-    let asked = order.iter().filter_map(|address| primaries.iter().find(|primary| primary.server.address == *address));
-    for config::Primary { server, ixfr, .. } in asked.map(|primary| &**primary) {
+    for config::Primary { server, ixfr, .. } in order.iter().map(|primary| &**primary) {
         if turn.primary.is_none() {
             turn.primary = turns.at(server.address).await;
         }
@@ -372,34 +371,68 @@ impl Stored {
     }
 }
 
-/// Sends a message to a queue, and stores it where that was the last queue of the zone that it was missing from.
+/// Sends messages of several zones to a queue, and stores each where that was the last queue of its zone that it was missing
+/// from.
 ///
-/// So long as this goes on, the queue is sent nothing newer of the zone, and nothing newer can be stored before.
+/// So long as this goes on, the queue is sent nothing newer of these zones, and nothing newer can be stored before.
 pub async fn deliver(
     sender: Sender,
     store: Arc<Store>,
     limits: ZoneLimits,
     queue: Arc<config::Queue>,
-    outgoing: Outgoing,
-) -> Delivered {
-    if outgoing.message.meta.approved.contains(&Approval::Rollback) {
-        // Again: what was being sent when it was taken may have been stored since.
-        no_base(Arc::clone(&store), outgoing.message.zone.clone(), limits).await;
+    batch: Vec<Outgoing>,
+) -> Vec<Delivered> {
+    for message in batch.iter().map(|outgoing| &outgoing.message) {
+        if message.meta.approved.contains(&Approval::Rollback) {
+            // Again: what was being sent when it was taken may have been stored since.
+            no_base(Arc::clone(&store), message.zone.clone(), limits).await;
+        }
     }
-    let result = sender.send(&queue.url, &outgoing.message).await;
-    let stored = if result.is_ok() && outgoing.accepted(&queue) {
-        let (message, queues) = (Arc::clone(&outgoing.message), outgoing.targets());
-        // The body is what the queues have, or their buckets, so it is what is kept.
-        let write = move || {
-            let octets = message.octets_of_snapshot().map_err(io::Error::other);
-            octets.map(|octets| store.write(&message.zone, &octets, &queues))
-        };
-        let written = spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        Some(written.unwrap_or_else(|error| Err(StoreError::NotTried(error))))
-    } else {
-        None
+    let messages: Vec<_> = batch.iter().map(|outgoing| Arc::clone(&outgoing.message)).collect();
+    let results = sender.send(&queue.url, &messages).await;
+    let deliver = |(outgoing, result): (Outgoing, Result<(), SendError>)| {
+        let is_last = result.is_ok() && outgoing.accepted(&queue);
+        (Delivered { outgoing, queue: Arc::clone(&queue), result, stored: None }, is_last)
     };
-    Delivered { outgoing, queue, result, stored }
+    let (mut delivered, last): (Vec<_>, Vec<_>) = batch.into_iter().zip(results).map(deliver).unzip();
+    let mut to_store: Vec<_> =
+        delivered.iter_mut().zip(last).filter(|(_, is_last)| *is_last).map(|(one, _)| one).collect();
+    let accepted = to_store.iter().map(|one| (Arc::clone(&one.outgoing.message), one.outgoing.targets())).collect();
+    for (one, stored) in to_store.iter_mut().zip(keep(store, accepted).await) {
+        one.stored = Some(stored);
+    }
+    delivered
+}
+
+/// Stores what all queues of their zones have accepted; one may fail and the others not.
+async fn keep(store: Arc<Store>, accepted: Vec<(Arc<Message>, BTreeSet<String>)>) -> Vec<Result<(), StoreError>> {
+    let count = accepted.len();
+    let not_tried = |error: &dyn ToString| StoreError::NotTried(io::Error::other(error.to_string()));
+    let write = move || {
+        let put = |(message, queues): &(Arc<Message>, BTreeSet<String>)| {
+            // The body is what the queues have, or their buckets, so it is what is kept.
+            let octets = message.octets_of_snapshot().map_err(|error| not_tried(&error))?;
+            store.put(&message.zone, &octets, queues)
+        };
+        let mut stored: Vec<_> = accepted.iter().map(put).collect();
+        if let Err(error) = store.flush() {
+            stored = stored.into_iter().map(|put| put.and_then(|()| Err(not_tried(&error)))).collect();
+        }
+        stored
+    };
+    let written = spawn_blocking(write).await;
+    written.unwrap_or_else(|error| (0..count).map(|_| Err(not_tried(&error))).collect())
+}
+
+/// What the end of a send says about its queue.
+pub fn said(delivered: &[Delivered]) -> Said {
+    if delivered.iter().any(|one| one.result.as_ref().is_err_and(SendError::is_of_queue)) {
+        Said::Fails
+    } else if delivered.iter().any(Delivered::accepted) {
+        Said::Takes
+    } else {
+        Said::Nothing
+    }
 }
 
 impl Delivered {
@@ -411,6 +444,11 @@ impl Delivered {
     /// Whether all queues of the zone have it, and this one was the last.
     pub fn by_all(&self) -> bool {
         self.stored.is_some()
+    }
+
+    /// Whether it could be stored, where it was to be.
+    pub fn stored(&self) -> Option<&Result<(), StoreError>> {
+        self.stored.as_ref()
     }
 
     /// Whether the queue accepted it and, if that was the last one, it is stored.

@@ -16,7 +16,8 @@
 //! - [`daemon`]: the loop that ties these together, with the only clock. [`listen`]: its sockets. [`job`]: what runs beside
 //!   it. [`once`]: the same without the loop.
 //!
-//! Without I/O and without a clock: `catalog`, `confirm`, `refresh`, `notify`, `reach`, `transfer`, `tsig`, `view`, `wire`.
+//! Without I/O and without a clock: `catalog`, `confirm`, `refresh`, `notify`, `reach`, `transfer`, `tsig`, `view`, `wire`, and what
+//! `queue` decides.
 
 pub mod catalog;
 pub mod command;

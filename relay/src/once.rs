@@ -194,10 +194,10 @@ async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store
     let mut sends = JoinSet::new();
     for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
         let (sender, store, limits) = (sender.clone(), Arc::clone(&store), config.limits.transfer.zone);
-        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), outgoing.clone()));
+        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), vec![outgoing.clone()]));
     }
     let mut good = true;
-    for delivered in sends.join_all().await {
+    for delivered in sends.join_all().await.into_iter().flatten() {
         delivered.tell(clock.moment().saturating_sub(begun));
         good &= delivered.is_good();
     }

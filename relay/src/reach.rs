@@ -57,10 +57,11 @@ pub const LONGEST: Duration = Duration::from_mins(5);
 
 impl Reach {
     /// The primaries of a zone, in their order, without those that are passed over now; all of them, where nobody is left.
-    pub fn choose(&self, primaries: impl IntoIterator<Item = SocketAddr>, now: Moment) -> Vec<SocketAddr> {
-        let all: Vec<_> = primaries.into_iter().collect();
-        let chosen: Vec<_> = all.iter().copied().filter(|primary| !self.passes_over(*primary, now)).collect();
-        if chosen.is_empty() { all } else { chosen }
+    /// `address` is where one is: several may be at one address, each with a key of its own.
+    pub fn choose<P: Clone>(&self, primaries: &[P], address: impl Fn(&P) -> SocketAddr, now: Moment) -> Vec<P> {
+        let chosen: Vec<_> =
+            primaries.iter().filter(|primary| !self.passes_over(address(primary), now)).cloned().collect();
+        if chosen.is_empty() { primaries.to_vec() } else { chosen }
     }
 
     /// Whether a primary is passed over now, where there is another.
@@ -152,7 +153,7 @@ mod tests {
                 }
                 end > now
             });
-            let chosen = reach.choose(primaries.iter().copied(), now)[0];
+            let chosen = reach.choose(primaries, |at| *at, now)[0];
             asked[primaries.iter().position(|primary| *primary == chosen).unwrap()] += 1;
             reach.ask(chosen, now);
             if dead.contains(&chosen) {
@@ -192,14 +193,14 @@ mod tests {
     fn one_look_brings_it_back() {
         let (mut reach, [one, two]) = (Reach::default(), [primary(1), primary(2)]);
         reach.not_reached(one, secs(0), secs(10));
-        assert_eq!(reach.choose([one, two], secs(19)), [two]);
+        assert_eq!(reach.choose(&[one, two], |at| *at, secs(19)), [two]);
         // Its time is over: who comes first asks it, and who comes then does not.
-        assert_eq!(reach.choose([one, two], secs(20)), [one, two]);
+        assert_eq!(reach.choose(&[one, two], |at| *at, secs(20)), [one, two]);
         reach.ask(one, secs(20));
-        assert_eq!(reach.choose([one, two], secs(21)), [two]);
+        assert_eq!(reach.choose(&[one, two], |at| *at, secs(21)), [two]);
         assert_eq!(reach.lost().collect::<Vec<_>>(), [one]);
         assert_eq!(reach.reached(one), Change::Back);
-        assert_eq!(reach.choose([one, two], secs(21)), [one, two]);
+        assert_eq!(reach.choose(&[one, two], |at| *at, secs(21)), [one, two]);
         assert_eq!(reach.reached(one), Change::None);
     }
 
@@ -207,9 +208,9 @@ mod tests {
     fn who_is_the_last_is_asked_all_the_same() {
         let (mut reach, [one, two]) = (Reach::default(), [primary(1), primary(2)]);
         reach.not_reached(one, secs(0), secs(0));
-        assert_eq!(reach.choose([one], secs(1)), [one]);
+        assert_eq!(reach.choose(&[one], |at| *at, secs(1)), [one]);
         reach.not_reached(two, secs(0), secs(0));
-        assert_eq!(reach.choose([one, two], secs(1)), [one, two]);
+        assert_eq!(reach.choose(&[one, two], |at| *at, secs(1)), [one, two]);
         // An attempt that is never heard of again does not keep it away for ever.
         reach.ask(one, secs(10));
         assert!(reach.passes_over(one, secs(19)) && !reach.passes_over(one, secs(20)));

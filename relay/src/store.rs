@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use secondary53_zone::snapshot::SnapshotError;
 use secondary53_zone::{Limits, Name, Snapshot};
 use sha2::{Digest as _, Sha256};
+use tracing::warn;
 
 /// The directory of the snapshots.
 #[derive(Clone, Debug)]
@@ -97,13 +98,26 @@ impl Store {
 
     /// Puts the octets of a snapshot in the place of the zone's last one, which these queues have accepted.
     pub fn write(&self, zone: &Name, snapshot: &[u8], queues: &BTreeSet<String>) -> Result<(), StoreError> {
+        self.put(zone, snapshot, queues)?;
+        self.flush()
+    }
+
+    /// The same, but that it outlives a power failure only once [`Store::flush`] has ended well: once for many zones.
+    pub fn put(&self, zone: &Name, snapshot: &[u8], queues: &BTreeSet<String>) -> Result<(), StoreError> {
         // The queues first. Cut off in between, the snapshot is one that each of them has had, or had something newer of: the
         // other way round, a queue that is in the configuration no more would seem to have what it was never sent.
         if self.queues(zone).ok().as_ref() != Some(queues) {
             let lines: String = queues.iter().flat_map(|queue| [queue, "\n"]).collect();
             self.replace(&self.path(zone).with_extension(QUEUES), lines.as_bytes())?;
+            self.flush()?;
         }
         self.replace(&self.path(zone), snapshot)
+    }
+
+    /// What was put is on the disk once the directory is: it holds the new names.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        directory.map_err(failed("flush", &self.directory))
     }
 
     /// Forgets the zone.
@@ -126,21 +140,36 @@ impl Store {
             return Ok(());
         };
         let octets = snapshot.with_exact(None).encode().map_err(failed("encode", &self.path(zone)))?;
-        self.replace(&self.path(zone), &octets)
+        self.replace(&self.path(zone), &octets)?;
+        self.flush()
     }
 
     fn replace(&self, path: &Path, octets: &[u8]) -> Result<(), StoreError> {
         let new = path.with_extension("new");
         let write = || {
-            let mut file = File::create(&new)?;
+            let mut file = self.create(&new)?;
             file.write_all(octets)?;
             file.sync_all()
         };
-        write().map_err(failed("write", &new))?;
-        fs::rename(&new, path).map_err(failed("replace", path))?;
-        // The rename is on the disk when the directory is.
-        let directory = File::open(&self.directory).and_then(|directory| directory.sync_all());
-        directory.map_err(failed("flush", &self.directory))
+        let replaced = write().map_err(failed("write", &new));
+        let replaced = replaced.and_then(|()| fs::rename(&new, path).map_err(failed("replace", path)));
+        if replaced.is_err() {
+            // On a full disk, half a file takes the room that the next one needs. It counts for nothing in any case.
+            drop(fs::remove_file(&new));
+        }
+        replaced
+    }
+
+    /// Makes the file, and the directory too if somebody has removed it while the relay runs.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        match File::create(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.directory)?;
+                warn!(directory = %self.directory.display(), "was gone, and is made anew; what operators ask for is heard after a restart");
+                File::create(path)
+            }
+            created => created,
+        }
     }
 
     fn path(&self, zone: &Name) -> PathBuf {
@@ -296,5 +325,48 @@ mod tests {
         assert!(told.ends_with("example.net.snapshot: it holds zone example.com."), "{told}");
         store.write(&ours, &good, &queues(&["a"])).unwrap();
         assert!(store.read(&ours, Limits::default()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_bit_that_has_flipped_makes_no_other_zone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let zone = name("example.com");
+        for exact in [None, Some(Exact::default())] {
+            let good = snapshot(&zone, 1).with_exact(exact);
+            let octets = good.encode().unwrap();
+            for bit in 0..8 * octets.len() {
+                let mut bad = octets.clone();
+                bad[bit / 8] ^= 1 << (bit % 8);
+                fs::write(store.path(&zone), bad).unwrap();
+                // Another zone it never is, nor one that differences apply to and was none.
+                if let Ok(read) = store.read(&zone, Limits::default()) {
+                    let read = read.unwrap();
+                    assert_eq!(read.zone(), good.zone(), "{bit}");
+                    assert!(read.exact().is_none() || exact.is_some(), "{bit}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let (ours, other) = (name("example.com"), name("example.net"));
+        let write = |zone: &Name, serial| store.write(zone, &snapshot(zone, serial).encode().unwrap(), &queues(&["a"]));
+        write(&ours, 1).unwrap();
+        fs::create_dir(store.path(&ours).with_extension("new")).unwrap();
+        assert!(write(&ours, 2).is_err());
+        assert_eq!(store.read(&ours, Limits::default()).unwrap(), Some(snapshot(&ours, 1)));
+        // Half of one, left over by a relay that was killed.
+        fs::write(store.path(&other).with_extension("new"), b"half").unwrap();
+        assert!(store.read(&other, Limits::default()).unwrap().is_none());
+        write(&other, 1).unwrap();
+        // The directory itself is gone.
+        fs::remove_dir_all(directory.path()).unwrap();
+        assert!(store.read(&other, Limits::default()).unwrap().is_none());
+        write(&other, 2).unwrap();
+        assert_eq!(store.read(&other, Limits::default()).unwrap(), Some(snapshot(&other, 2)));
     }
 }

@@ -196,6 +196,8 @@ pub struct Counts {
     pub pack_failures: u64,
     /// Snapshots that the queues accepted and the disk did not.
     pub store_failures: u64,
+    /// The first of these since the disk last took one, and what was said of the last.
+    pub store_failing: Option<(Time, String)>,
     /// From NOTIFY until all queues had accepted the change.
     pub accepted_seconds: Histogram,
     /// From NOTIFY until the change was live.
@@ -469,6 +471,13 @@ impl Counts {
             *count = before.map_or(0, |(_, count)| *count);
         }
         counts
+    }
+
+    /// What the queues accepted is stored, or why not.
+    pub fn stored(&mut self, error: Option<String>, now: Time) {
+        self.store_failures += u64::from(error.is_some());
+        let since = self.store_failing.take().map_or(now, |(since, _)| since);
+        self.store_failing = error.map(|error| (since, error));
     }
 
     /// A primary sent a NOTIFY.

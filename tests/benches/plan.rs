@@ -7,11 +7,9 @@
 
 use divan::{AllocProfiler, Bencher};
 use secondary53_lambda::batch::{Batches, MAX_CHARACTERS, MAX_ELEMENTS};
-use secondary53_lambda::hosted::{HostedRrset, RrsetText};
 use secondary53_lambda::plan::Plan;
-use secondary53_lambda::value;
+use secondary53_tests::hosted::{fresh, holding};
 use secondary53_tests::zones::reference;
-use secondary53_zone::rrset::Rtype;
 use secondary53_zone::zone::{Limits, Zone, ZoneBuilder};
 
 #[global_allocator]
@@ -54,7 +52,7 @@ fn first_sync(bencher: Bencher<'_, '_>, records: usize) {
 /// The TTL of every n-th RRset differs.
 fn measure(bencher: Bencher<'_, '_>, records: usize, every: usize) {
     let zone = reference(records).expect("the reference zone");
-    let hosted = hosted_of(&with_other_ttls(&zone, every));
+    let hosted = holding(&with_other_ttls(&zone, every));
     bencher.bench_local(|| Batches::of(&Plan::new(&hosted, &zone).expect("a plan")));
 }
 
@@ -67,27 +65,4 @@ fn with_other_ttls(zone: &Zone, every: usize) -> Zone {
         }
     }
     builder.build().expect("a zone").zone
-}
-
-/// A hosted zone as Route 53 makes it.
-fn fresh(zone: &Zone) -> Vec<HostedRrset> {
-    let value = "ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400".to_owned();
-    let text = RrsetText { name: zone.apex().clone(), rtype: Rtype::SOA, ttl: 900, values: vec![value] };
-    vec![HostedRrset { text, foreign: None }]
-}
-
-/// A hosted zone that holds just this.
-fn hosted_of(zone: &Zone) -> Vec<HostedRrset> {
-    let text = |rtype, rdata| value::to_text(rtype, rdata).ok();
-    zone.rrsets()
-        .map(|rrset| HostedRrset {
-            text: RrsetText {
-                name: rrset.owner().to_name(),
-                rtype: rrset.rtype(),
-                ttl: rrset.ttl(),
-                values: rrset.rdata().filter_map(|rdata| text(rrset.rtype(), rdata)).collect(),
-            },
-            foreign: None,
-        })
-        .collect()
 }

@@ -19,6 +19,8 @@ use secondary53_tests::stack::{StackError, knot, name_server, process, programs}
 use secondary53_zone::Name;
 
 const ZONE: &str = "example.com";
+/// Records that dnspython is given at most: more takes it minutes.
+const PYTHON: usize = 100_000;
 /// No transfer here takes longer.
 const LIMIT: Duration = Duration::from_mins(10);
 
@@ -44,6 +46,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         note("secondary53-relay", ours(primary, sink.address).await?);
         note("dig", client("dig", &["+onesoa", "+nocomments", "+nostats"], primary).await?);
         note("kdig", client("kdig", &[], primary).await?);
+        if records.parse().is_ok_and(|records: usize| records <= PYTHON) {
+            note("dnspython", dnspython(primary).await?);
+        }
         note("Knot secondary", theirs(primary, secondary::knot).await?);
         note("NSD secondary", theirs(primary, secondary::nsd).await?);
     }
@@ -98,6 +103,15 @@ async fn client(name: &str, options: &[&str], primary: SocketAddr) -> Result<Usa
     let mut command = Command::new(programs::installed(name)?);
     let (host, port) = (format!("@{}", primary.ip()), primary.port().to_string());
     command.args([&host, "-p", &port, "+tcp"]).args(options).args([ZONE, "AXFR"]);
+    usage::run_to_end(&command, dir.path()).await
+}
+
+async fn dnspython(primary: SocketAddr) -> Result<Usage, StackError> {
+    const SCRIPT: &str = "import sys, dns.query, dns.zone; host, port, zone = sys.argv[1:]; \
+        dns.zone.from_xfr(dns.query.xfr(host, zone, port=int(port), relativize=False), relativize=False)";
+    let dir = tempfile::tempdir().map_err(StackError::io("make a directory"))?;
+    let mut command = Command::new(programs::in_venv("python")?);
+    command.args(["-c", SCRIPT, &primary.ip().to_string(), &primary.port().to_string(), ZONE]);
     usage::run_to_end(&command, dir.path()).await
 }
 

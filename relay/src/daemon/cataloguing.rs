@@ -50,11 +50,11 @@ impl Daemon {
         self.tell_clashes(key, &zone.name, members.names().filter(|name| before.get(name).is_none()));
         // Last of all: until then, what is above is done again after a restart.
         let stored = self.store.write(&zone.name, &octets, &BTreeSet::new());
+        self.counts.stored(stored.as_ref().err().map(ToString::to_string), self.clock.time());
         match (stored, self.zones.get_mut(key)) {
             (Ok(()), Some(tracked)) => drop(tracked.unstored.take_if(|unstored| *unstored <= place)),
             (Ok(()), None) => {}
             (Err(error), _) => {
-                self.counts.store_failures += 1;
                 error!(catalog = %zone.name, %error, "not stored: after a restart its members are known when it was transferred");
             }
         }

@@ -76,7 +76,7 @@ impl<'a> Claims<'a> {
         let has_it = |catalog: &&Catalog<'_>| before == Some(Origin::Member(catalog.key));
         let catalog = listing.clone().find(has_it).or_else(|| listing.next())?;
         let coo = catalog.members.get(name).and_then(|member| member.coo.as_ref());
-        // Unless that one lets it go (§4), and the other one has it.
+        // Unless that one lets it go (§4.3.1), and the other one has it.
         let other = |other: &&Catalog<'_>| Some(&other.config.zone.name) == coo && other.members.get(name).is_some();
         Some(self.catalogs.iter().find(other).unwrap_or(catalog))
     }

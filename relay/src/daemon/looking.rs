@@ -83,7 +83,7 @@ impl Lines {
     pub(super) fn push(&mut self, key: ZoneKey, zone: &config::Zone, cause: Cause, now: Moment) {
         // A zone has a primary: the configuration was checked.
         if let Some(first) = self.turns.order(zone, now).first() {
-            let line = self.waiting.entry(*first).or_default();
+            let line = self.waiting.entry(first.server.address).or_default();
             if cause == Cause::Notify { line.push_front(key) } else { line.push_back(key) }
         }
     }
@@ -118,8 +118,9 @@ impl Daemon {
             let State::Refreshing { cause, .. } = tracked.refresh.state() else { continue };
             let mut order = self.lines.turns.order(&tracked.zone, now);
             // One that stands before it in the order has come back since the zone lined up: it is asked next, if need be.
-            order.retain(|primary| *primary != first);
-            order.insert(0, first);
+            let is_first = |primary: &Arc<config::Primary>| primary.server.address == first;
+            let at = order.iter().position(is_first).map(|at| order.remove(at));
+            order.splice(0..0, at.or_else(|| tracked.zone.primaries.iter().find(|primary| is_first(primary)).cloned()));
             self.lines.turns.ask(first, now);
             let begun = Begun { cause, notified_ms: tracked.notified_ms.take(), at: now, life: tracked.life };
             let errand = Errand {

@@ -215,6 +215,11 @@ impl Tracked {
         self.forgotten.is_none_or(|forgotten| outgoing.place() > forgotten) && outgoing.is_for(&self.zone)
     }
 
+    /// What waits for this queue, if the zone is sent to it.
+    pub(super) fn outbox(&mut self, queue: &config::Queue) -> Option<&mut Outbox> {
+        self.outboxes.iter_mut().find(|(known, _)| known.url == queue.url).map(|(_, outbox)| outbox)
+    }
+
     fn next(&self) -> Option<Moment> {
         let sends = self.outboxes.iter().filter_map(|(_, outbox)| outbox.next());
         sends.chain(self.refresh.next()).chain(self.confirm.next()).min()

@@ -37,10 +37,9 @@ impl Daemon {
     async fn take_over(&mut self, mut config: Config) {
         let old = Arc::clone(&self.config);
         keep_what_cannot_change(&old, &mut config);
-        if config.queues != old.queues {
-            // What is being sent goes on through the clients of before.
-            self.sender = Sender::new(&config.queues).await;
-        }
+        // With the credentials that there are now. What is being sent goes on through the clients of before.
+        self.sender = Sender::new(&config.queues).await;
+        self.posts.retain(|url, _| config.queues.iter().any(|queue| queue.url == *url));
         let left = self.lines.take_over(&old.limits, &config);
         self.counts = self.counts.taken_over(config.primaries.iter().map(|primary| primary.server.address));
         let seen = |queue: &Arc<config::Queue>| {

@@ -6,9 +6,10 @@ use secondary53_zone::message::{Message, Reason};
 use tracing::error;
 
 use super::{Daemon, Done};
+use crate::config;
 use crate::job::{self, Delivered};
 use crate::notify::ZoneKey;
-use crate::queue::{Outgoing, PackError};
+use crate::queue::{Outgoing, PackError, Turn};
 use crate::refresh::Moment;
 
 impl Daemon {
@@ -39,25 +40,63 @@ impl Daemon {
         }
     }
 
-    /// Begins the sends that are due.
-    pub(super) fn send(&mut self, key: ZoneKey, now: Moment) {
+    /// What is due of a zone stands in line, at each queue.
+    pub(super) fn line_up_to_send(&mut self, key: ZoneKey, now: Moment) {
         let Some(tracked) = self.zones.get_mut(key) else { return };
-        let limits = self.config.limits.transfer.zone;
         for (queue, outbox) in &mut tracked.outboxes {
-            let Some(outgoing) = outbox.take(now) else { continue };
-            let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), Arc::clone(queue));
-            self.sends.spawn(async move {
-                let delivered = job::deliver(sender, store, limits, queue, outgoing).await;
-                Done::Delivered { zone: key, begun: now, delivered }
-            });
+            if outbox.line_up(now) {
+                self.posts.entry(queue.url.clone()).or_default().line_up(key);
+            }
         }
     }
 
-    /// A send has ended.
-    pub(super) fn delivered(&mut self, key: ZoneKey, begun: Moment, delivered: Delivered) {
+    /// Begins the sends that there is room for, and says when to come back for the others.
+    pub(super) fn send(&mut self, now: Moment) -> Option<Moment> {
+        let mut next = None;
+        for queue in &self.config.queues {
+            let Some(post) = self.posts.get_mut(&queue.url) else { continue };
+            loop {
+                let turn = |key, room| match self.zones.get_mut(key).and_then(|tracked| tracked.outbox(queue)) {
+                    Some(outbox) => outbox.take(room),
+                    // It is gone, or goes to other queues by now.
+                    None => Turn::Nothing,
+                };
+                let (zones, batch): (Vec<_>, Vec<_>) = post.take(now, turn).into_iter().unzip();
+                if batch.is_empty() {
+                    break;
+                }
+                let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), Arc::clone(queue));
+                let limits = self.config.limits.transfer.zone;
+                self.sends.spawn(async move {
+                    let delivered = job::deliver(sender, store, limits, Arc::clone(&queue), batch).await;
+                    Done::Delivered { queue, begun: now, zones, delivered }
+                });
+            }
+            next = next.into_iter().chain(post.next()).min();
+        }
+        next
+    }
+
+    /// A send has ended: it was of these zones.
+    pub(super) fn delivered(
+        &mut self,
+        queue: &config::Queue,
+        begun: Moment,
+        zones: Vec<ZoneKey>,
+        delivered: Vec<Delivered>,
+    ) {
         let now = self.clock.moment();
-        delivered.tell(now.saturating_sub(begun));
-        self.count_delivered(key, &delivered);
+        if let Some(post) = self.posts.get_mut(&queue.url) {
+            post.ended(begun, now, job::said(&delivered), rand::random());
+        }
+        for (key, delivered) in zones.into_iter().zip(delivered) {
+            delivered.tell(now.saturating_sub(begun));
+            self.count_delivered(key, &delivered);
+            self.zone_delivered(key, delivered, now);
+        }
+    }
+
+    fn zone_delivered(&mut self, key: ZoneKey, delivered: Delivered, now: Moment) {
         let Some(tracked) = self.zones.get_mut(key) else { return };
         let by_all = delivered.by_all() && tracked.is_of_now(&delivered.outgoing);
         tracked.accepted |= by_all;
@@ -65,8 +104,7 @@ impl Daemon {
             tracked.unstored.take_if(|place| *place <= delivered.outgoing.place());
         }
         let accepted = delivered.accepted();
-        let mut outboxes = tracked.outboxes.iter_mut();
-        if let Some((_, outbox)) = outboxes.find(|(queue, _)| queue.url == delivered.queue.url) {
+        if let Some(outbox) = tracked.outbox(&delivered.queue) {
             outbox.ended(now, delivered.outgoing, accepted, rand::random());
         }
         self.zones.arm(key);

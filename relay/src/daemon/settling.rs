@@ -36,7 +36,7 @@ impl Daemon {
                 Origin::Named | Origin::Found => None,
                 Origin::Member(catalog) => claims.member(catalog, name).map(|member| &member.unique),
             };
-            // From one catalog to another under another label: another life (RFC 9432 §4, change of ownership).
+            // From one catalog to another under another label: another life (RFC 9432 §4.3.1).
             let [was, is] = [before, origin].map(unique);
             let starts_over = was.is_some() && is.is_some() && was != is;
             tracked.origin = origin;

@@ -1,5 +1,7 @@
 //! What is to be seen of the loop: what happens is noted, and shown to whoever asks.
 
+use std::sync::Arc;
+
 use secondary53_zone::message::Approval;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -12,7 +14,8 @@ use crate::confirm::Sent;
 use crate::http::{self, Ask};
 use crate::job::{Delivered, Ending, Looked};
 use crate::notify::ZoneKey;
-use crate::view::{self, Counts, Time, View};
+use crate::queue::Outbox;
+use crate::view::{self, Counts, Status, Time, View};
 
 impl Daemon {
     pub(super) async fn show(&self, asker: mpsc::Sender<Ask>, sockets: &mut JoinSet<()>) -> Result<(), DaemonError> {
@@ -36,7 +39,11 @@ impl Daemon {
         let show = |tracked: &Tracked| {
             let wait = tracked.refresh.next().map(|next| next.saturating_sub(moment));
             let next = wait.map(|wait| now.after(wait));
-            let zone = tracked.seen.show(tracked.zone.name.clone(), tracked.refresh.is_expired(), next, now);
+            let mut zone = tracked.seen.show(tracked.zone.name.clone(), tracked.refresh.is_expired(), next, now);
+            // One of them tries; what is wrong with a queue keeps all that wait for it.
+            if let Some(error) = self.held_up(tracked).filter(|_| zone.status > Status::Unsent) {
+                (zone.status, zone.error) = (Status::Unsent, Some(error));
+            }
             let (origin, catalog) = match tracked.origin {
                 Origin::Named => (view::Origin::Configuration, None),
                 Origin::Found => (view::Origin::Account, None),
@@ -63,6 +70,16 @@ impl Daemon {
         }
     }
 
+    /// What is wrong with a queue that has not accepted what is there for it.
+    fn held_up(&self, tracked: &Tracked) -> Option<String> {
+        let mut waiting = tracked.outboxes.iter().filter(|(_, outbox)| outbox.newest().is_some());
+        let failing = |url: &str| self.queues.iter().find(|(queue, _)| queue.url == url)?.1.failing.as_ref();
+        let told = |(queue, _): &(Arc<config::Queue>, Outbox)| {
+            failing(&queue.url).map(|(_, error)| format!("queue {}: {error}", queue.name))
+        };
+        waiting.find_map(told)
+    }
+
     pub(super) fn count_delivered(&mut self, key: ZoneKey, delivered: &Delivered) {
         let now = self.clock.time();
         let message = &delivered.outgoing.message;
@@ -73,7 +90,9 @@ impl Daemon {
                 Err(error) => queue.failed(error.to_string(), now),
             }
         }
-        self.counts.store_failures += u64::from(delivered.accepted() && !delivered.is_good());
+        if let Some(stored) = delivered.stored() {
+            self.counts.stored(stored.as_ref().err().map(ToString::to_string), now);
+        }
         let Some(tracked) = self.zones.get_mut(key) else { return };
         if !tracked.is_of_now(&delivered.outgoing) {
             return;

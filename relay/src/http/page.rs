@@ -62,6 +62,12 @@ pub fn page(view: &View, query: &Query) -> String {
 
 fn alarms(view: &View) -> Markup {
     html! {
+        @if let Some((since, error)) = &view.counts.store_failing {
+            p.alarm role="alert" {
+                b { "The state directory" } " has taken nothing for " (span(view.now.since(*since))) ", and what was sent meanwhile"
+                " will be sent again after a restart: " (error)
+            }
+        }
         @if let Some(Account { failing_since: Some(since), error: Some(error), .. }) = &view.account {
             p.alarm role="alert" {
                 b { "The account" } " has not been listed for " (span(view.now.since(*since))) ": " (error)
@@ -253,6 +259,9 @@ mod tests {
         let mut failing = Seen::new(Some(Serial(1)));
         failing.transferred(Serial(2), 4, minutes(10), None);
         failing.failed("from 192.0.2.1:53: <script>alert(\"1\")</script> & so on".to_owned());
+        let mut counts = Counts::default();
+        counts.stored(Some("<b>full".to_owned()), minutes(4));
+        counts.stored(Some("failed to write: <b>No space".to_owned()), minutes(3));
         let mut queue = Queue::new("main");
         queue.failed("<b>AccessDenied</b>".to_owned(), minutes(2));
         let show = |name: &str, seen: Seen| seen.show(name.parse().unwrap(), false, None, now);
@@ -260,7 +269,7 @@ mod tests {
             relay: "<i>ns1</i>".to_owned(),
             started_at: minutes(60 * 24 * 3),
             now,
-            counts: Counts::default(),
+            counts,
             queues: vec![queue],
             zones: vec![show("example.com", current), show("<img\\032src=x>.example", failing)],
             account: None,
@@ -282,6 +291,7 @@ mod tests {
             "<td class=\"number\"><span class=\"off\">1</span></td>",
             "title=\"2023-11-14T22:10:20Z\">3 min ago</time>",
             "<span class=\"off\">10 min</span>",
+            "<b>The state directory</b> has taken nothing for 4 min, and what was sent meanwhile",
             "<b>Queue main</b> has accepted nothing for 2 min: ",
         ] {
             assert!(html.contains(part), "{part}");
@@ -293,7 +303,7 @@ mod tests {
     fn nothing_from_outside_is_markup() {
         let html = page(&view(), &Query::parse("q=%22%3E%3Cscript%3E"));
         let all = page(&view(), &Query::default()) + &html;
-        for markup in ["<script", "<img", "<b>Access", "<i>ns1"] {
+        for markup in ["<script", "<img", "<b>Access", "<b>No space", "<i>ns1"] {
             assert!(!all.contains(markup), "{markup}");
         }
         assert!(html.contains("value=\"&quot;&gt;&lt;script&gt;\"") && html.contains("0 of 2 zones match"));

@@ -76,14 +76,16 @@ async fn measure(arguments: &Arguments) -> Result<(), StackError> {
     // The first one finds caches and connections cold.
     took_ms.remove(0);
     took_ms.sort_unstable();
-    let (median, max) = (took_ms.get(took_ms.len() / 2), took_ms.last());
+    let part =
+        |percent: usize| took_ms.get(took_ms.len() * percent / 100).or(took_ms.last()).copied().unwrap_or_default();
     println!(
-        "{} changes at {:?}, a zone of {} records: median {} ms, max {} ms",
+        "{} changes at {:?}, a zone of {} records: median {} ms, p99 {} ms, max {} ms",
         took_ms.len(),
         arguments.primary,
         arguments.records,
-        median.copied().unwrap_or_default(),
-        max.copied().unwrap_or_default(),
+        part(50),
+        part(99),
+        part(100),
     );
     Ok(())
 }

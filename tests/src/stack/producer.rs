@@ -123,7 +123,7 @@ fn zone(name: &str) -> ZoneFile {
     ZoneFile { zone: name.to_owned(), text }
 }
 
-/// RFC 9432 §4.1, §4.2: an NS that nobody asks, and the version.
+/// RFC 9432 §4, §4.2.1: an NS that nobody asks, and the version.
 fn empty_catalog() -> ZoneFile {
     let head = "@ 0 SOA invalid. invalid. 1 3600 60 86400 0\n@ 0 NS invalid.\nversion 0 TXT \"2\"\n";
     ZoneFile { zone: CATALOG.to_owned(), text: format!("$ORIGIN {CATALOG}.\n{head}") }

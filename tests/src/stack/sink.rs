@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{post, put};
 use secondary53_zone::{Name, Serial};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -76,9 +77,22 @@ impl Drop for Sink {
     }
 }
 
+/// One message, or several in a request.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Sent {
+    #[serde(rename_all = "PascalCase")]
+    Several {
+        entries: Vec<One>,
+    },
+    One(One),
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Sent {
+struct One {
+    #[serde(default)]
+    id: String,
     message_attributes: Attributes,
 }
 
@@ -96,16 +110,22 @@ struct Attribute {
 
 async fn message(State(accepted): State<Arc<watch::Sender<Vec<Accepted>>>>, body: Bytes) -> Response {
     let at = now();
-    let read = || {
-        let Sent { message_attributes: Attributes { zone, serial } } = serde_json::from_slice(&body).ok()?;
+    let (entries, is_batch) = match serde_json::from_slice(&body) {
+        Ok(Sent::Several { entries }) => (entries, true),
+        Ok(Sent::One(one)) => (vec![one], false),
+        Err(_) => return axum::http::StatusCode::BAD_REQUEST.into_response(),
+    };
+    let read = |One { message_attributes: Attributes { zone, serial }, .. }: &One| {
         Some(Accepted { zone: zone.string_value.parse().ok()?, serial: serial.string_value.parse().ok()?, at })
     };
-    match read() {
-        Some(one) => accepted.send_modify(|all| all.push(one)),
-        None => return axum::http::StatusCode::BAD_REQUEST.into_response(),
-    }
-    let answer = r#"{"MessageId":"1","MD5OfMessageBody":"","SequenceNumber":"1"}"#;
-    ([("content-type", "application/x-amz-json-1.0")], answer).into_response()
+    let Some(read) = entries.iter().map(read).collect::<Option<Vec<_>>>() else {
+        return axum::http::StatusCode::BAD_REQUEST.into_response();
+    };
+    accepted.send_modify(|all| all.extend(read));
+    let one = |id: &str| json!({"Id": id, "MessageId": "1", "MD5OfMessageBody": "", "SequenceNumber": "1"});
+    let mut answers: Vec<_> = entries.iter().map(|entry| one(&entry.id)).collect();
+    let answer = if is_batch { json!({"Successful": answers, "Failed": []}) } else { answers.remove(0) };
+    ([("content-type", "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }
 
 async fn object(_: Bytes) -> Response {

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in what it calls too")]
 
 mod catalogs;
+mod crashes;
 mod deltas;
 mod discover;
+mod disk;
 mod flood;
 mod increments;
 mod live;
 mod log;
 mod operator;
+mod outage;
 mod overflow;
 mod page;
 mod process;

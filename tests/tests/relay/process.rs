@@ -115,7 +115,20 @@ impl Place {
 
     /// With this in its environment.
     pub async fn run_in(&self, environment: &[(&str, &str)]) -> Relay {
-        let mut child = self.command("run").envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = self.command("run");
+        command.envs(environment.iter().copied());
+        Self::start(command).await
+    }
+
+    /// As the last arguments of another program, which becomes it.
+    pub async fn run_by(&self, wrapper: &Path, arguments: &[&str]) -> Relay {
+        let mut command = Command::new(wrapper);
+        command.args(arguments).arg(built()).args(["--log-format", "text"]);
+        Self::start(self.finish(command, "run")).await
+    }
+
+    async fn start(mut command: Command) -> Relay {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = watch::channel(Vec::new());
         tokio::spawn(async move {

@@ -129,6 +129,40 @@ async fn serve(listener: TcpListener, signing: Signing) {
     let _ = stream.read_u16().await;
 }
 
+/// As while a key is changed for another, or where each view of a server has its own.
+#[tokio::test]
+async fn two_primaries_of_one_address_are_asked_each_with_its_key() -> Result<(), StackError> {
+    pass_over_missing(ask_with_each_key().await)
+}
+
+async fn ask_with_each_key() -> Result<(), StackError> {
+    let (dir, sqs, listen) = (TempDir::new().unwrap(), Sqs::start().await, programs::free_address()?);
+    let server = bind::start_with(dir.path(), &zone(), listen, &with_key(Some(Algorithm::Sha256))).await?;
+    let primary = |name: &str, key: &str, secret: &str| {
+        let algorithm = Algorithm::Sha256.name();
+        format!(
+            "[key.\"{key}\"]\nalgorithm = \"{algorithm}\"\nsecret = \"{secret}\"\n\
+             [primary.{name}]\naddress = \"{}\"\nkey = \"{key}\"\n",
+            server.address
+        )
+    };
+    let text = format!(
+        "[queue.main]\nurl = \"http://127.0.0.1/0/main.fifo\"\nregion = \"eu-west-1\"\n{}{}\
+         [[zone]]\nname = \"{APEX}\"\nprimaries = [\"old\", \"new\"]\nconfirm = false\n",
+        primary("old", "old.example.", OTHER_SECRET),
+        primary("new", KEY, SECRET),
+    );
+    let place = Place::at(listen, sqs.address, &text);
+    let relay = place.run().await;
+    relay.logged(&["look failed", BADKEY]).await;
+    relay.logged(&["sent", "serial=1"]).await;
+    // Its NOTIFY comes with the key that it has.
+    update(&server, dir.path()).await?;
+    relay.logged(&["sent", "serial=2", "reason=notify"]).await;
+    assert!(relay.stop().await.success());
+    Ok(())
+}
+
 const BADSIG: &str = "message 1 says BADSIG: the primary has another secret";
 const BADKEY: &str = "message 1 says BADKEY: the primary does not know the key";
 /// NSD verifies by the algorithm that it is asked with, and finds that its list has another.

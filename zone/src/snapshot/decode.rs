@@ -83,7 +83,8 @@ fn read_zone(contents: Reader<'_>, limits: Limits) -> Result<Zone, SnapshotError
         shared: rest.prefixed("shared octets")?,
         lengths: rest.prefixed("label lengths")?,
         letters: rest.prefixed("labels")?,
-        labels: Vec::new(),
+        labels: Vec::with_capacity(MAX_NAME),
+        ends: Vec::new(),
     };
     let mut forms = rest.prefixed("types")?;
     let mut distinct_ttls = rest.prefixed("distinct TTLs")?;
@@ -152,8 +153,10 @@ struct Owners<'a> {
     shared: Reader<'a>,
     lengths: Reader<'a>,
     letters: Reader<'a>,
-    /// Of the owner, below the apex, from right to left.
-    labels: Vec<Vec<u8>>,
+    /// Of the owner, below the apex, from right to left, one behind the other.
+    labels: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
 }
 
 impl Owners<'_> {
@@ -164,33 +167,42 @@ impl Owners<'_> {
             return Ok(false);
         }
         let kept: usize = self.kept.number_in("kept labels are too many")?;
-        if kept > self.labels.len() {
+        if kept > self.ends.len() {
             return Err(SnapshotError::Corrupt("an owner keeps labels that are not there"));
         }
-        let neighbour = self.labels.drain(kept..).next();
-        for index in 0..added {
-            let mut label = match &neighbour {
-                Some(before) if index == 0 => {
-                    let shared: usize = self.shared.number_in("shared octets are too many")?;
-                    before
-                        .get(..shared)
-                        .ok_or(SnapshotError::Corrupt("a label shares octets that are not there"))?
-                        .to_vec()
+        let start = self.start_of(kept);
+        // The first label that is not kept is what the next one shares octets with, and stands where that will.
+        let neighbour = self.ends.get(kept).map(|end| end - start);
+        let mut shared = match neighbour {
+            None => 0,
+            Some(length) => {
+                let shared: usize = self.shared.number_in("shared octets are too many")?;
+                if shared > length {
+                    return Err(SnapshotError::Corrupt("a label shares octets that are not there"));
                 }
-                _ => Vec::new(),
-            };
+                shared
+            }
+        };
+        self.ends.truncate(kept);
+        for _ in 0..added {
+            let start = self.start_of(self.ends.len());
+            self.labels.truncate(start + std::mem::take(&mut shared));
             let length: usize = self.lengths.number_in("a label is too long")?;
-            label.extend_from_slice(self.letters.take(length)?);
-            if label.is_empty() || label.len() > MAX_LABEL || self.labels.len() >= 128 {
+            self.labels.extend_from_slice(self.letters.take(length)?);
+            if !(1..=MAX_LABEL).contains(&(self.labels.len() - start)) || self.ends.len() >= 128 {
                 return Err(SnapshotError::Corrupt("an owner is not a name"));
             }
-            self.labels.push(label);
+            self.ends.push(self.labels.len());
         }
         Ok(true)
     }
 
+    fn start_of(&self, label: usize) -> usize {
+        label.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+
     fn name(&self, apex: &Name) -> Result<Name, SnapshotError> {
-        let below = self.labels.iter().rev().map(Vec::as_slice);
+        let below = (0..self.ends.len()).rev().map(|label| &self.labels[self.start_of(label)..self.ends[label]]);
         Name::from_labels(below.chain(apex.by_ref().labels()))
             .map_err(|_| SnapshotError::Corrupt("an owner is not a name"))
     }

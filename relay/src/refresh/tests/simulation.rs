@@ -364,11 +364,11 @@ impl World {
     fn look(&mut self, zone: usize, cause: Cause) {
         let ours = self.relay.zones[zone].serial();
         let order = self.orders[zone].clone();
-        let chosen = self.relay.reach.choose(order.iter().map(|primary| address(*primary)), self.now);
+        let chosen = self.relay.reach.choose(&order, |primary| address(*primary), self.now);
         let mut at = self.now;
         let mut best = None;
         let mut ending = None;
-        for primary in order.into_iter().filter(|primary| chosen.contains(&address(*primary))) {
+        for primary in chosen {
             let begun = at;
             self.relay.reach.ask(address(primary), begun);
             if self.down[primary] {
