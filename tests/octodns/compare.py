@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """secondary53 and octoDNS, in turns, on the same servers: seconds and API calls of a first sync and of what follows.
 
-usage: compare.py OCTODNS PROGRAMS RECORDS
+usage: compare.py OCTODNS SECONDARY53 STRICT RECORDS
 
-OCTODNS is a folder with octodns-sync in it (PyPI: octodns, octodns-bind, octodns-route53), PROGRAMS one with secondary53 and
-strict-hosted-zone. The primary is BIND with the reference zone. The hosted zone is the strict one, at the rates of Route 53:
+OCTODNS is a folder with octodns-sync in it (PyPI: octodns, octodns-bind, octodns-route53), SECONDARY53 and STRICT
+are the programs secondary53 and strict-hosted-zone. The primary is BIND with the reference zone. The hosted zone is the strict one, at the rates of Route 53:
 50 requests at once and 10 a second for each action, 1,500 changes at once and 100 a second.
 """
 import json
@@ -60,14 +60,14 @@ def reference(records, serial):
 class World:
     """A primary, and a hosted zone for one tool."""
 
-    def __init__(self, folder, programs, text):
+    def __init__(self, folder, strict, text):
         os.makedirs(folder)
         self.port, self.folder = free_port(), folder
         self.write(text)
         with open(f"{folder}/named.conf", "w") as file:
             file.write(NAMED % (folder, folder, self.port, ZONE))
         self.named = self.start_named()
-        command = [f"{programs}/strict-hosted-zone", "--zone", ZONE, "--throttle-requests", "--throttle-changes", "--max-rrsets", "200000"]
+        command = [strict, "--zone", ZONE, "--throttle-requests", "--throttle-changes", "--max-rrsets", "200000"]
         self.strict = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.endpoint = json.loads(self.strict.stdout.readline())["http"]
 
@@ -121,17 +121,17 @@ REST = 16
 
 
 def main():
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
-    octodns, programs, records = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    octodns, ours, strict, records = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     with tempfile.TemporaryDirectory() as folder:
-        first, text = 2026112301, None
+        first = 2026112301
         text = reference(records, first)
-        worlds = {name: World(f"{folder}/{name}", programs, text) for name in ("secondary53", "octodns")}
+        worlds = {name: World(f"{folder}/{name}", strict, text) for name in ("secondary53", "octodns")}
         commands = {}
         for name, world in worlds.items():
             if name == "secondary53":
-                base = [f"{programs}/secondary53"]
+                base = [ours]
                 more = [ZONE, "--primary", f"127.0.0.1:{world.port}"]
                 commands[name] = (base + ["plan"] + more, base + ["sync", "--yes"] + more, (0, 2))
             else:

@@ -3,9 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 use secondary53_tests::primary::{Config, Primary};
-use secondary53_tests::stack::name_server::{Security, TsigKey, ZoneFile};
+use secondary53_tests::stack::name_server::{Security, ServerTls, TsigKey, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, bind, pass_over_missing, programs};
 use secondary53_tests::strict::{self, Server, ZoneSpec};
@@ -117,5 +118,43 @@ async fn reference() -> Result<(), StackError> {
     let (status, told, error) = run(&[&["verify", "example.com", "--quiet"], &signed[..]].concat()).await;
     assert_eq!(status, 2, "{error}");
     assert!(told.contains(" only at the primary, 0 only in Route 53; serial 2026112301 at the primary"), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_the_certificate_must_be_right() -> Result<(), StackError> {
+    pass_over_missing(over_tls().await)
+}
+
+async fn over_tls() -> Result<(), StackError> {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    std::fs::write(at("ca.pem"), ca.self_signed(&ca_key).unwrap().pem()).unwrap();
+    let certificate = CertificateParams::new(["ns.example".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    std::fs::write(at("certificate.pem"), certificate.pem()).unwrap();
+    std::fs::write(at("key.pem"), key.serialize_pem()).unwrap();
+    let (address, protocol) = (programs::free_address()?, "TLSv1.3".to_owned());
+    let tls = ServerTls { address, certificate: at("certificate.pem"), key: at("key.pem"), protocol, clients: None };
+    let text = "$TTL 300\n@ SOA ns1 host 7 3600 600 1209600 300\n@ NS ns1\nns1 A 192.0.2.1\n".to_owned();
+    let zone = ZoneFile { zone: "example.com".to_owned(), text };
+    let security = Security { tls: Some(tls), ..Security::default() };
+    let _bind = bind::start_with(dir.path(), &zone, programs::free_address()?, &security).await?;
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let server = Server::start(strict::Config { zones, ..strict::Config::default() }).await.unwrap();
+    let plan = async |more: &[&str]| {
+        let mut command = secondary53(&["plan", "example.com", "--tls", "--primary", &address.to_string()]);
+        command.args(more).env("AWS_ENDPOINT_URL_ROUTE_53", server.endpoint());
+        told(&finished(command, Vec::new()).await)
+    };
+    let ca = at("ca.pem");
+    let ca = ["--tls-ca-file", ca.to_str().unwrap()];
+    let (status, _, error) = plan(&[&ca[..], &["--tls-name", "ns.example"]].concat()).await;
+    assert_eq!(status, 2, "{error}");
+    let (status, _, error) = plan(&ca).await;
+    assert!(status == 1 && error.contains("TLS failed: the certificate of the primary is not for"), "{error}");
     Ok(())
 }
