@@ -11,10 +11,8 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::region::Region;
-use secondary53_aws::chain;
+use secondary53_aws::{Https, chain};
 use secondary53_lambda::handler;
 use secondary53_lambda::pace::Pace;
 use secondary53_lambda::route53::Route53;
@@ -41,7 +39,6 @@ const REMEDY: &str = "set AWS_PROFILE or pass --profile, or log in anew; for a p
 ///
 /// `region` is what a queue's URL says, which counts for more than what is set for every tool, and less than an argument.
 pub async fn config(args: &Aws, region: Option<String>) -> Result<SdkConfig, Failed> {
-    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut of_profile = ProfileFileRegionProvider::builder();
     if let Some(profile) = &args.profile {
         of_profile = of_profile.profile_name(profile);
@@ -54,7 +51,7 @@ pub async fn config(args: &Aws, region: Option<String>) -> Result<SdkConfig, Fai
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region)
-        .http_client(https)
+        .http_client(Https::new().shared())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts);
     if let Some(profile) = &args.profile {

@@ -54,8 +54,21 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// What Route 53 says, and what to do about it where that is the credentials.
+/// What Route 53 says, and what to do about it.
 pub fn told(error: &Route53Error) -> Failed {
+    match error {
+        // The worker's words are for who reads the dead-letter queue.
+        Route53Error::NoHostedZone(name) => {
+            return Failed(format!(
+                "no hosted zone has the name {name} in this account: create it (aws route53 create-hosted-zone --name {name} \
+                 --caller-reference {name}), or is it another account's (--profile)?"
+            ));
+        }
+        Route53Error::SeveralHostedZones { name, kind, count } => {
+            return Failed(format!("{count} {kind} hosted zones have the name {name}: name one by --hosted-zone-id"));
+        }
+        _ => {}
+    }
     let code = match error {
         Route53Error::Refused { code, .. } => Some(code.as_str()),
         // The worker has no more to go by than whether it helps to ask again, and puts the code first.
