@@ -28,7 +28,8 @@ zone "%s" { type primary; file "zone.db"; };
 CONFIG = """
 providers:
   bind: { class: octodns_bind.AxfrSource, host: 127.0.0.1, port: %d }
-  route53: { class: octodns_route53.Route53Provider, access_key_id: test, secret_access_key: test }
+  route53: { class: octodns_route53.Route53Provider, access_key_id: test, secret_access_key: test,
+             client_max_attempts: 30 }
 processors:
   apex: { class: octodns.processor.filter.IgnoreRootNsFilter }
 zones:

@@ -2,6 +2,7 @@
 
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_route53::types::{AliasTarget, Change, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
+use secondary53_aws::Https;
 use secondary53_tests::primary::{Config, Primary, ZoneFile};
 use secondary53_tests::strict::{self, Server, ZoneSpec};
 use serde_json::{Value, json};
@@ -111,7 +112,7 @@ async fn alias(world: &World, name: &str) {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::for_tests())
         .endpoint_url(world.server.endpoint())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Https::new().shared())
         .build();
     let target = AliasTarget::builder().hosted_zone_id("Z2ALIAS").dns_name("lb.example.net.");
     let target = target.evaluate_target_health(false).build().unwrap();
