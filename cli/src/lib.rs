@@ -64,7 +64,10 @@ async fn command(args: Args, terminal: Terminal) -> Result<ExitCode, Box<dyn Err
         Command::Snapshot { command } => Ok(snapshot::run(&command, terminal)?),
         Command::Completions { shell } => {
             let mut command = <Args as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "secondary53", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "secondary53", &mut script);
+            // Not to stdout at once: it would panic where nobody reads on.
+            terminal::print(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -142,7 +142,8 @@ async fn apply(compared: &mut Compared<'_>, terms: Terms<'_>) -> Result<Outcome,
     match worker::apply(hosted, passed, desired).await {
         Ok(Ok(batches)) => Ok(Outcome::Applied { plan: plan.clone(), batches, path: worker::Path::Full }),
         Ok(Err(held)) => Ok(Outcome::Held { held, plan: None }),
-        Err(Route53Error::InvalidChangeBatch(_)) => look_closer(hosted, desired.clone(), terms).await,
+        // Whatever it was refused for, that may be of a part of it.
+        Err(error) if !error.is_transient() => look_closer(hosted, desired.clone(), terms).await,
         Err(error) => Err(error),
     }
 }

@@ -6,6 +6,9 @@ usage: compare.py OCTODNS SECONDARY53 STRICT RECORDS
 OCTODNS is a folder with octodns-sync in it (PyPI: octodns, octodns-bind, octodns-route53), SECONDARY53 and STRICT
 are the programs secondary53 and strict-hosted-zone. The primary is BIND with the reference zone. The hosted zone is the strict one, at the rates of Route 53:
 50 requests at once and 10 a second for each action, 1,500 changes at once and 100 a second.
+
+octoDNS is given two settings without which a first sync of 10,000 records fails: client_max_attempts, for it is throttled, and max_changes,
+for it counts the changes of a request and not their characters.
 """
 import json
 import os
@@ -29,7 +32,7 @@ CONFIG = """
 providers:
   bind: { class: octodns_bind.AxfrSource, host: 127.0.0.1, port: %d }
   route53: { class: octodns_route53.Route53Provider, access_key_id: test, secret_access_key: test,
-             client_max_attempts: 30 }
+             client_max_attempts: 30, max_changes: 500 }
 processors:
   apex: { class: octodns.processor.filter.IgnoreRootNsFilter }
 zones:

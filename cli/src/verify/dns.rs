@@ -73,7 +73,7 @@ impl Answers {
     /// For a person.
     pub fn told(&self, terminal: Terminal) -> String {
         let mut out = String::new();
-        for Difference { name, rtype, primary, answered } in &self.differing {
+        for Difference { name, rtype, primary, answered } in self.differing.iter().filter(|_| !terminal.quiet) {
             let shown = |records: &Records| printable(&format!("{} {}", records.ttl, records.values.join(" | ")));
             let answered = answered.as_ref().map_or_else(|| "nothing".to_owned(), shown);
             // Writing to a String does not fail.

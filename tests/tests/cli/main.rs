@@ -76,3 +76,11 @@ fn told(output: &Output) -> (i32, String, String) {
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_are_printed_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (status, script, _) = told(&finished(secondary53(&["completions", shell]), Vec::new()).await);
+        assert!(status == 0 && script.contains("allow-mass-deletion"), "{shell}");
+    }
+}
