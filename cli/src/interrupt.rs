@@ -5,11 +5,13 @@ use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// The status of a shell's command that Ctrl-C ended.
 pub const STATUS: u8 = 130;
 
 static TOLD: AtomicBool = AtomicBool::new(false);
+static HEARD: Notify = Notify::const_new();
 
 /// Begins to hear.
 pub fn listen() -> std::io::Result<()> {
@@ -20,10 +22,19 @@ pub fn listen() -> std::io::Result<()> {
             if TOLD.swap(true, Ordering::Relaxed) {
                 exit(STATUS.into());
             }
+            HEARD.notify_waiters();
             eprintln!("\nstopping once what is under way is done; again to stop at once");
         }
     });
     Ok(())
+}
+
+/// Waits until somebody wants it to end.
+pub async fn told() {
+    let heard = HEARD.notified();
+    if !is_told() {
+        heard.await;
+    }
 }
 
 /// Whether somebody wants it to end.

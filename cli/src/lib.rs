@@ -43,11 +43,16 @@ const LEFT: u8 = 2;
 pub fn run(args: Args) -> ExitCode {
     log(args.output.debug);
     let terminal = Terminal::new(&args.output);
-    let done = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("failed to start: {error}").into())
-        .and_then(|runtime| runtime.block_on(command(args, terminal)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(command(args, terminal));
+            // A question that nobody answers any more is not waited for.
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(format!("failed to start: {error}").into()),
+    };
     done.unwrap_or_else(|error| {
         eprintln!("secondary53: {error}");
         ExitCode::from(1)

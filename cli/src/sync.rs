@@ -88,7 +88,7 @@ async fn do_it(
     if compared.plan.is_empty() {
         return Ok(Done::Nothing);
     }
-    if !permissions.yes && !asked("Apply this to Route 53?")? {
+    if !permissions.yes && !asked("Apply this to Route 53?").await? {
         terminal.note("Nothing was changed.");
         return Ok(Done::NotConfirmed);
     }

@@ -8,8 +8,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::Failed;
 use crate::args::Output;
+use crate::{Failed, interrupt};
 
 /// What comes.
 pub const ADDED: Style = AnsiColor::Green.on_default();
@@ -105,17 +105,23 @@ pub fn counted(count: usize, word: &str) -> String {
     format!("{count} {}", plural(count, word))
 }
 
-/// Asks a yes-or-no question, of whoever sits there. Only `yes` is yes.
-pub fn asked(question: &str) -> Result<bool, Failed> {
+/// Asks a yes-or-no question, of whoever sits there. Only `yes` is yes, and Ctrl-C is no.
+pub async fn asked(question: &str) -> Result<bool, Failed> {
     if !io::stdin().is_terminal() {
         return Err(Failed("standard input is not a terminal: pass --yes to go on without being asked".to_owned()));
     }
     let failed = |error| Failed(format!("failed to ask: {error}"));
     eprint!("{question} Only 'yes' is taken: ");
     io::stderr().flush().map_err(failed)?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(answer.trim() == "yes")
+    // On a thread of its own, for signals are heard on this one.
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    tokio::select! {
+        read = read => Ok(read.map_err(io::Error::other).flatten().map_err(failed)?.trim() == "yes"),
+        () = interrupt::told() => Ok(false),
+    }
 }
 
 /// How long ago, in the two largest units: `3d 4h`, `12m 5s`.

@@ -43,7 +43,11 @@ impl Desk {
         let all = all.into_inner();
         let done = match choose(&all, ids, depth) {
             _ if interrupt::is_told() => Err(Failed("stopped: nothing was done".to_owned())),
-            Ok(wanted) => work(Found { all, wanted }).await,
+            // Somebody may be asked in between, and take a while.
+            Ok(wanted) => tokio::select! {
+                done = work(Found { all, wanted }) => done,
+                () = self.dead.keep(&held) => Err(Failed("stopped".to_owned())),
+            },
             Err(error) => Err(error),
         };
         self.dead.release(held).await;

@@ -62,7 +62,7 @@ async fn by_ids(
             let reason = letter.note().map_or_else(|| "no note".to_owned(), |note| note.reason);
             desk.terminal.note(format_args!("{}: {}", shown(desk, letter), printable(&reason)));
         }
-        if !yes && !terminal::asked(&format!("Delete {} for good?", counted(letters.len(), "message")))? {
+        if !yes && !terminal::asked(&format!("Delete {} for good?", counted(letters.len(), "message"))).await? {
             return Ok(false);
         }
         delete(desk, &letters, dropped).await?;
@@ -82,7 +82,7 @@ async fn all(
     let of = chosen.zone.as_ref().map(|zone| format!(" of {zone}")).unwrap_or_default();
     let what = if only_superseded { "messages that are older than another one there" } else { "all messages" };
     let question = format!("Delete {what}{of} for good? There are {} in all.", depth.visible + depth.hidden);
-    if !yes && !terminal::asked(&question)? {
+    if !yes && !terminal::asked(&question).await? {
         return Ok(ExitCode::from(LEFT));
     }
     let zone = chosen.zone.as_ref().map(ToString::to_string);

@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -197,15 +198,27 @@ impl DeadLetters {
 
     /// Makes messages visible again. Where that fails, they are so by themselves before long.
     pub async fn release(&self, held: Held) {
+        self.hide(&held, 0).await;
+    }
+
+    /// Keeps messages hidden, for as long as somebody thinks about them. It does not end.
+    pub async fn keep(&self, held: &Held) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(u64::from(self.hold.unsigned_abs()) / 2)).await;
+            self.hide(held, self.hold).await;
+        }
+    }
+
+    async fn hide(&self, held: &Held, seconds: i32) {
         let all = held.0.chunks(BATCH).map(|receipts| async move {
             let entry = |(index, receipt): (usize, &String)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
-                entry.receipt_handle(receipt).visibility_timeout(0).build().ok()
+                entry.receipt_handle(receipt).visibility_timeout(seconds).build().ok()
             };
             let entries = receipts.iter().enumerate().filter_map(entry).collect();
             let request = self.client.change_message_visibility_batch().queue_url(&self.url);
             if let Err(error) = request.set_entries(Some(entries)).send().await {
-                tracing::debug!(error = aws::told(&error), "messages are visible again only after their time-out");
+                tracing::debug!(error = aws::told(&error), "messages are visible again when their time-out says so");
             }
         });
         // A few at once.

@@ -91,7 +91,7 @@ pub async fn approve(desk: &Desk, ids: &[String], yes: bool, older: bool) -> Res
         for letter in letters {
             desk.terminal.note(format_args!("{}: {}", shown(desk, letter), what_for(letter)));
         }
-        terminal::asked(&format!("Let {} pass?", counted(letters.len(), "held snapshot")))
+        terminal::asked(&format!("Let {} pass?", counted(letters.len(), "held snapshot"))).await
     };
     by_ids(desk, ids, older, ask, |letter| needs(letter).map(Some)).await
 }
