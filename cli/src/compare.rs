@@ -19,6 +19,8 @@ pub struct Compared<'a> {
     pub desired: Zone,
     /// What would make the one the other.
     pub plan: Plan,
+    /// How many RRsets the hosted zone may have, where that could matter.
+    quota: Option<usize>,
 }
 
 /// Why the worker would not apply a zone.
@@ -38,7 +40,12 @@ impl<'a> Compared<'a> {
         let there = hosted.list().await.map_err(|error| told(&error))?;
         let soa = soa_of(&there).map_err(|error| told(&error))?;
         let plan = Plan::new(&there, &desired).map_err(|error| Failed(error.to_string()))?;
-        Ok(Self { hosted, soa, desired, plan })
+        let mut quota = None;
+        if plan.size_at_most() > hosted.assured_quota() {
+            // Who may not ask is told by Route 53, once it is too much.
+            quota = hosted.quota().await.ok();
+        }
+        Ok(Self { hosted, soa, desired, plan, quota })
     }
 
     /// What would keep the worker from applying it on these terms.
@@ -50,7 +57,8 @@ impl<'a> Compared<'a> {
         if guard::on_serial(&self.soa, self.desired.serial(), full) == Verdict::Stale {
             return Some(Stop::Stale);
         }
-        guard::on_plan(&self.plan, full).err().map(Stop::Held)
+        let on_quota = || self.quota.map_or(Ok(()), |quota| guard::on_quota(&self.plan, quota));
+        guard::on_plan(&self.plan, full).map(|_| ()).and_then(|()| on_quota()).err().map(Stop::Held)
     }
 }
 

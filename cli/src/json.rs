@@ -11,7 +11,7 @@ use crate::compare::{Compared, Stop};
 
 /// A plan, and what would keep it from being applied.
 pub fn plan(compared: &Compared<'_>, stop: Option<&Stop>) -> Value {
-    let Compared { hosted, soa, desired, plan } = compared;
+    let Compared { hosted, soa, desired, plan, .. } = compared;
     let batches = Batches::of(plan);
     let counts = plan.counts();
     let changes: Vec<Value> = plan.names.iter().flat_map(|name| &name.changes).map(change).collect();

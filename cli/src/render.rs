@@ -28,8 +28,9 @@ pub fn last(compared: &Compared<'_>, terminal: Terminal) -> String {
 /// In one line what would be done.
 fn summary(compared: &Compared<'_>) -> String {
     let (plan, serial) = (&compared.plan, compared.desired.serial());
+    let calls = counted(usize::try_from(compared.hosted.calls).unwrap_or_default(), "API call");
     if plan.is_empty() {
-        return format!("nothing to do, Route 53 has all of serial {serial}");
+        return format!("nothing to do, Route 53 has all of serial {serial} ({calls})");
     }
     let counts = plan.counts();
     let hosted = &compared.soa;
@@ -45,7 +46,7 @@ fn summary(compared: &Compared<'_>) -> String {
         format!(", of them {} not atomic", counted(batches.not_atomic.len(), "name"))
     };
     format!(
-        "{} to create, {} to change, {} to delete{atomic}; {serials}; {}",
+        "{} to create, {} to change, {} to delete{atomic}; {serials}; {} ({calls} so far)",
         counts.created,
         counts.changed,
         counts.deleted,

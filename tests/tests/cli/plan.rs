@@ -18,7 +18,7 @@ async fn plan_shows_and_sync_does() {
         "+ w.example.com. 300 A 192.0.2.1",
         "+ t.example.com. 300 TXT \"\\303\\251\"",
         "! 1 record of type TYPE65280 left out: Route 53 has no such type",
-        "example.com.: 2 to create, 0 to change, 0 to delete; never synced → serial 7; 1 request",
+        "example.com.: 2 to create, 0 to change, 0 to delete; never synced → serial 7; 1 request (2 API calls so far)",
     ] {
         assert!(plan.lines().any(|shown| shown == line), "{line} is not in:\n{plan}");
     }
@@ -27,7 +27,10 @@ async fn plan_shows_and_sync_does() {
     let (status, said, _) = world.run(&["sync", "example.com", "--yes"]).await;
     assert_eq!(
         (status, said.lines().last().unwrap()),
-        (0, "example.com.: 2 to create, 0 to change, 0 to delete; never synced → serial 7; 1 request")
+        (
+            0,
+            "example.com.: 2 to create, 0 to change, 0 to delete; never synced → serial 7; 1 request (2 API calls so far)"
+        )
     );
     let view = world.server.zone(ID).unwrap();
     assert_eq!((view.serial, &view.rrset("w.example.com.", "A").unwrap().values[0][..]), (7, "192.0.2.1"));
@@ -35,7 +38,7 @@ async fn plan_shows_and_sync_does() {
     let (status, plan, _) = world.run(&["plan", "example.com"]).await;
     assert_eq!(
         (status, plan.lines().last().unwrap()),
-        (0, "example.com.: nothing to do, Route 53 has all of serial 7")
+        (0, "example.com.: nothing to do, Route 53 has all of serial 7 (2 API calls)")
     );
     // The same serial, other data: compared in full.
     world.primary.set_zone(file(7, "w A 192.0.2.2"));
@@ -185,4 +188,20 @@ async fn several_zones_are_planned_and_one_that_fails_keeps_none_from_it() {
     assert_eq!(run(&["plan", "example.net", "example.com"]).await.0, 0);
     let (status, _, error) = run(&["plan", "example.edu"]).await;
     assert!(status == 1 && error.contains("example.edu. is not a [[zone]] of"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_the_hosted_zone_is_said_before_it_is_tried() {
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let server =
+        Server::start(strict::Config { zones, max_rrsets: 10_050, ..strict::Config::default() }).await.unwrap();
+    let records: String = (0..10_060).map(|number| format!("n{number} A 192.0.2.1\n")).collect();
+    let primary = Primary::start(Config::new().zone(file(7, &records))).await.unwrap();
+    let world = World { server, primary };
+    let (status, plan, _) = world.run(&["plan", "example.com", "--quiet"]).await;
+    assert_eq!(status, 2);
+    assert!(plan.contains("HELD: the hosted zone would have 10062 RRsets, and its quota is 10050"), "{plan}");
+    let (status, _, error) = world.run(&["sync", "example.com", "--yes", "--quiet"]).await;
+    assert!(status == 1 && error.contains("its quota is 10050"), "{error}");
+    assert!(world.server.calls().iter().all(|call| call.action != "ChangeResourceRecordSets"));
 }

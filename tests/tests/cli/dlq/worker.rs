@@ -55,7 +55,7 @@ async fn approved() -> Result<(), StackError> {
         "reason       notify",
         "example.com. 3600 IN SOA ns1.example.com. host.example.com. 8 3600 600 1209600 300",
         "- w.example.com. 300 A 192.0.2.1",
-        "example.com.: 0 to create, 0 to change, 2 to delete; serial 7 → 8; 1 request",
+        "example.com.: 0 to create, 0 to change, 2 to delete; serial 7 → 8; 1 request (2 API calls so far)",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is not in:\n{shown}");
     }
