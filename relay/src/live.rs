@@ -217,6 +217,30 @@ mod tests {
     }
 
     #[test]
+    fn an_rrset_is_read_where_it_stands() {
+        let name: Name = "a.example".parse().unwrap();
+        let asked = Question { name: &name, rtype: Rtype::NS, recursion: false, id: 7 };
+        let record = |ttl: u8, host: u8| [b"\xc0\x0c\0\x02\0\x01\0\0\0", &[ttl, 0, 3, 1, host, 0][..]].concat();
+        let message = |flags: u16, counts: [u8; 2], records: &[Vec<u8>]| {
+            let header = [&[0, 7][..], &flags.to_be_bytes(), &[0, 1, 0, counts[0], 0, counts[1], 0, 0]].concat();
+            [&header, &b"\x01a\x07example\0\0\x02\0\x01"[..], &records.concat()].concat()
+        };
+        let read = |message: &[u8]| read_rrset(message, &asked);
+        // In canonical order, once, with the lowest TTL; names in lower case.
+        let several = [record(9, b'B'), record(5, b'a'), record(9, b'b')];
+        let rdata = vec![b"\x01a\0".to_vec(), b"\x01b\0".to_vec()];
+        assert_eq!(read(&message(0x8400, [3, 0], &several)), Ok(Some(Answered { ttl: 5, rdata })));
+        // A referral has it in the authority section.
+        let referral = read(&message(0x8000, [0, 1], &several[1..2])).unwrap();
+        assert_eq!(referral.map(|found| found.ttl), Some(5));
+        assert_eq!(read(&message(0x8400, [0, 0], &[])), Ok(None));
+        assert_eq!(read(&message(0x8403, [0, 0], &[])), Ok(None));
+        assert_eq!(read(&message(0x8405, [0, 0], &[])), Err(SoaFault::Stray(Stray::Rcode(5))));
+        assert_eq!(read(&message(0x8600, [0, 0], &[])), Err(SoaFault::Stray(Stray::Truncated)));
+        assert!(matches!(read(&message(0x8400, [u8::MAX, u8::MAX], &several)), Err(SoaFault::Malformed(_))));
+    }
+
+    #[test]
     fn the_oldest_counts() {
         let server = SocketAddr::from(([192, 0, 2, 1], 53));
         let asked = |serials: &[u32]| {
