@@ -53,8 +53,9 @@ release: ## the programs that are installed, small: target/release/{secondary53-
 	cargo build --release -p secondary53-lambda
 	cargo build --release -p secondary53
 
-size: release ## octets of each program
+size: release ## octets of each program; fails where the relay has more than 6 MiB
 	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
+	@infra/relay/check-size target/release/secondary53-relay
 
 lambda: ## the function as Lambda takes it: target/lambda/bootstrap; ARCH=arm64 for Graviton
 	tests/setup --tools
@@ -74,10 +75,12 @@ deb: ## the relay's Debian package, for glibc 2.31 and later: target/debian
 cdk: setup ## the CDK construct and app of infra/cdk: tests, and a template in infra/cdk/cdk.out; needs Node 20
 	cd infra/cdk && npm ci --no-audit --no-fund && npm test
 
-bench: setup ## figures on the reference zone: plan and batches, API calls, snapshot, transfer from Knot
+bench: setup ## figures on the reference zone: plan and batches, API calls, the worker's start, snapshot, transfer
 	tests/setup --debian
 	cargo bench -q -p secondary53-tests --bench plan
 	cargo run -q --profile bench -p secondary53-tests --example calls
+	cargo build -q --release -p secondary53-lambda
+	cargo run -q --profile bench -p secondary53-tests --example cold_start target/release/bootstrap
 	python3 tests/reference_zone.py 10000 > .local/reference-10000.zone
 	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
 	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
@@ -87,6 +90,7 @@ bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many
 	tests/setup --debian
 	cargo build -q --profile bench -p secondary53-tests --example secondaries --example many-zones
 	cargo build -q --release -p secondary53-relay
+	infra/relay/check-size target/release/secondary53-relay
 	target/release/examples/secondaries 100000 5
 	target/release/examples/secondaries 1000000 3
 	target/release/examples/many-zones 1 0

@@ -1,6 +1,6 @@
 //! A request to AWS: signed (Signature Version 4), sent, its answer read within a limit.
 //!
-//! The signing, the credentials and the HTTPS client are those of the AWS SDKs; what is left out is the model of a service.
+//! The signing and the credentials are those of the AWS SDKs; what is left out is the model of a service.
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
@@ -13,10 +13,7 @@ use aws_sigv4::http_request::{
     sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings};
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
 use aws_smithy_runtime_api::http::{Request as HttpRequest, Response as HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_xml::decode::{Document, try_data};
@@ -27,12 +24,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sha2::{Digest as _, Sha256};
 use tokio::time::{sleep, timeout};
 
+use crate::https::{Connector, Https};
+
 /// How often a request is sent before whoever asks must be patient instead.
 const ATTEMPTS: u32 = 3;
 /// The wait after the first failure; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The longest time for a connection.
-const CONNECT: Duration = Duration::from_secs(5);
 /// The longest time for a request and its answer, beside what their octets may take.
 const ATTEMPT: Duration = Duration::from_secs(30);
 /// Octets that pass in a second over a slow line.
@@ -150,9 +147,6 @@ impl Service {
     /// Credentials, region and endpoint as the configuration has them. The trusted certificates are read here: made once,
     /// it serves for long.
     pub fn new(config: &SdkConfig, kind: Kind) -> Self {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-        let connector =
-            Connector::builder().connector_settings(settings).tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
         let region = config.region().map_or("us-east-1", |region| region.as_ref());
         let region = if kind == Kind::Route53 { route53_region(region) } else { region };
         let key = ServiceConfigKey::builder().service_id(kind.service_id());
@@ -160,7 +154,7 @@ impl Service {
         let of_service = key.and_then(|key| config.service_config()?.load_config(key));
         let endpoint = of_service.or_else(|| config.endpoint_url().map(ToOwned::to_owned));
         Self {
-            connector,
+            connector: Https::new().connector(None, None),
             provider: config.credentials_provider(),
             credentials: Mutex::default(),
             kind,

@@ -8,9 +8,7 @@ use aws_config::profile::ProfileFileRegionProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use secondary53_aws::Objects;
+use secondary53_aws::{Https, Objects};
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -51,14 +49,13 @@ pub async fn aws() -> SdkConfig {
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_BACKOFF)
         .with_max_backoff(LONGEST_BACKOFF);
-    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     // Not the whole default chain: outside of EC2 its last link waits for a metadata service that is not there.
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
         .or_else(GLOBAL);
     aws_config::defaults(BehaviorVersion::latest())
         .region(region)
-        .http_client(https)
+        .http_client(Https::new().shared())
         .retry_config(retry)
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build())
         .load()

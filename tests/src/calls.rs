@@ -3,6 +3,7 @@
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use secondary53_aws::Https;
 use secondary53_lambda::guard::Terms;
 use secondary53_lambda::handler;
 use secondary53_lambda::pace::{Pace, Rate};
@@ -75,7 +76,7 @@ fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "calls"))
         .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Https::new().shared())
         .build();
     Client::from_conf(config)
 }

@@ -10,9 +10,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata as _};
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
-use aws_smithy_http_client::tls;
 use bytes::Bytes;
-use secondary53_aws::Objects;
+use secondary53_aws::{Https, Objects};
 use secondary53_zone::message::{Attribute, Message};
 use tokio::sync::Semaphore;
 
@@ -172,12 +171,9 @@ async fn overflow_of(message: &Message, overflow: Option<&(Arc<Objects>, String)
 
 /// What an AWS SDK is to know: credentials and endpoints as its environment and profile say.
 pub(crate) async fn aws(region: &str) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
     let loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(Https::new().shared())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS))
         .timeout_config(timeouts);

@@ -16,12 +16,12 @@ use std::time::Duration;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
-use aws_smithy_http_client::Builder as HttpClientBuilder;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use secondary53_aws::Https;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -127,7 +127,7 @@ impl Ministack {
             .endpoint_url(&endpoint)
             .region(Region::from_static(REGION))
             .credentials_provider(credentials())
-            .http_client(HttpClientBuilder::new().build_http())
+            .http_client(Https::new().shared())
             .build();
         Ok(Self { process, endpoint, sqs: aws_sdk_sqs::Client::from_conf(config) })
     }

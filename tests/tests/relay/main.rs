@@ -8,6 +8,7 @@ mod deltas;
 mod discover;
 mod disk;
 mod flood;
+mod https;
 mod increments;
 mod live;
 mod log;

@@ -20,6 +20,7 @@ use aws_sdk_route53::{
     error::ProvideErrorMetadata,
     types::{Change, ChangeAction, ChangeBatch, ChangeInfo, ResourceRecord, ResourceRecordSet, RrType},
 };
+use secondary53_aws::Https;
 use secondary53_tests::strict::{Clock, Config, ManualClock, Server, ZoneSpec, ZoneView};
 
 const ZONE: &str = "Z1EXAMPLE";
@@ -96,7 +97,7 @@ fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Https::new().shared())
         .retry_config(RetryConfig::disabled())
         .timeout_config(TimeoutConfig::builder().operation_timeout(GENEROUS).build())
         .build();

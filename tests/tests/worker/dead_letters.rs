@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use secondary53_aws::Https;
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_zone::message::Message;
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ impl DeadLetters {
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::for_tests())
             .endpoint_url(&self.endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(Https::new().shared())
             .build();
         Quarantine::new(aws_sdk_sqs::Client::from_conf(config), Some(self.url.clone()))
     }

@@ -32,6 +32,7 @@ use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::{Context, LambdaEvent};
 use log::Log;
 use proxy::{Fate, Proxy};
+use secondary53_aws::Https;
 use secondary53_lambda::guard::Policy;
 use secondary53_lambda::handler::{self, Worker};
 use secondary53_lambda::overflow::Overflow;
@@ -115,7 +116,7 @@ fn client(endpoint: &str) -> Client {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::for_tests())
         .endpoint_url(endpoint)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Https::new().shared())
         .build();
     Client::from_conf(config)
 }

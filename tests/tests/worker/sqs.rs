@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use axum::extract::State;
 use axum::{Router, http::header, routing::post};
+use secondary53_aws::Https;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -35,7 +36,7 @@ impl Sqs {
             .region(Region::new("eu-west-1"))
             .credentials_provider(Credentials::for_tests())
             .endpoint_url(&self.endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(Https::new().shared())
             .build();
         aws_sdk_sqs::Client::from_conf(config)
     }
