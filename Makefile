@@ -11,7 +11,7 @@ PARAMETERS :=
 # A CA's certificate for relays, a file: docs/credentials.md.
 RELAY_CA :=
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-all latency flood fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,13 @@ bench-all: setup ## every figure of docs/benchmarks.md, with pictures: half an h
 	cargo build -q --profile bench -p secondary53-tests --examples --bin latency
 	tests/benchmarks/measure.py
 	.local/bench/bin/python tests/benchmarks/draw.py
+
+bench-octodns: setup ## plan and sync of 10,000 records: secondary53 beside octoDNS, in turns, at Route 53's rates
+	tests/setup --debian
+	test -x .local/octodns/bin/octodns-sync || (python3 -m venv .local/octodns && .local/octodns/bin/pip install --quiet octodns octodns-bind octodns-route53)
+	cargo build -q --release -p secondary53
+	cargo build -q -p secondary53-tests --bin strict-hosted-zone
+	python3 tests/octodns/compare.py .local/octodns/bin target/release/secondary53 target/debug/strict-hosted-zone 10000
 
 latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 	tests/setup --debian

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod create;
+mod insync;
 mod quota;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use aws_sdk_route53::error::BuildError;
 use aws_sdk_route53::types::{self, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
 use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
+use tokio::sync::watch;
 
 use self::attempt::Attempts;
 pub use self::create::Creation;
@@ -154,8 +156,12 @@ pub struct HostedZone<'a> {
     pub applied: u32,
     /// Nothing is asked after this time since 1970-01-01T00:00:00Z: it is [`Route53Error::OutOfTime`] instead.
     pub stop_at: Option<Duration>,
+    /// Told of [`HostedZone::applied`] after each batch: for who looks on.
+    pub onlooker: Option<watch::Sender<u32>>,
     /// Where it has been asked for.
     known_quota: Option<usize>,
+    /// The id of the change that was made last.
+    last_change: Option<String>,
 }
 
 impl Route53 {
@@ -206,7 +212,9 @@ impl Route53 {
             throttles: 0,
             applied: 0,
             stop_at,
+            onlooker: None,
             known_quota: None,
+            last_change: None,
         }
     }
 
@@ -311,8 +319,12 @@ impl HostedZone<'_> {
         // Once, however often it is sent: what was throttled was not charged for.
         let turn = self.turns.changes(batch.changes(), &self.id, self.stop_at).await;
         turn.map_err(|OutOfTime| Route53Error::OutOfTime { operation: OPERATION })?;
-        self.attempts(OPERATION).ask(|| request.clone().send()).await?;
+        let answer = self.attempts(OPERATION).ask(|| request.clone().send()).await?;
         self.applied += 1;
+        self.last_change = answer.change_info().map(|info| bare_id(info.id()).to_owned());
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.send_replace(self.applied);
+        }
         Ok(())
     }
 

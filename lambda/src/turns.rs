@@ -84,13 +84,16 @@ impl Turnstile {
         loop {
             // Before asking, so that no move of the line goes unnoticed.
             let moved = self.moved.notified();
-            let turn = self.line().turn(standing.place, clock());
             let left = left(clock, stop_at);
+            // Also where there would be tokens: what is asked for too late is not answered in time.
+            if left == Some(Duration::ZERO) {
+                return Err(OutOfTime);
+            }
+            let turn = self.line().turn(standing.place, clock());
             let wait = match turn {
                 Turn::Now => return Ok(()),
                 Turn::In(wait) if left.is_some_and(|left| wait > left) => return Err(OutOfTime),
                 Turn::In(wait) => Some(wait),
-                Turn::Behind if left == Some(Duration::ZERO) => return Err(OutOfTime),
                 Turn::Behind => left,
             };
             match wait {

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use secondary53_zone::Name;
 
+pub use self::check::region_of_url;
 use crate::discover::Filter;
 use crate::notify::Source;
 use crate::primary;

@@ -8,15 +8,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use secondary53_zone::{Name, Rtype, Serial};
+use secondary53_zone::{Name, Rtype, Serial, rdata};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::primary::{SoaFault, read_soa};
-use crate::transfer::Stray;
-use crate::wire::CLASS_IN;
+use crate::transfer::{self, Stray};
+use crate::wire::{CLASS_IN, Walk};
 
 /// What the name servers of a zone have.
 #[derive(Debug)]
@@ -101,6 +101,53 @@ async fn serial(zone: &Name, server: SocketAddr) -> Result<Serial, LiveError> {
     exchange(server, &question, |message| read_soa(message, question.id, zone).map(|soa| soa.serial)).await
 }
 
+/// An RRset as a name server has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// In seconds; of several, the lowest.
+    pub ttl: u32,
+    /// In canonical form and order (RFC 4034 §6), no two alike.
+    pub rdata: Vec<Vec<u8>>,
+}
+
+/// Asks a name server for an RRset; `None` where it says that there is none. The NS of a delegation counts where it stands:
+/// in a referral (RFC 1034 §4.3.2).
+pub async fn rrset(server: SocketAddr, name: &Name, rtype: Rtype) -> Result<Option<Answered>, LiveError> {
+    let question = Question { name, rtype, recursion: false, id: rand::random() };
+    exchange(server, &question, |message| read_rrset(message, &question)).await
+}
+
+fn read_rrset(message: &[u8], asked: &Question<'_>) -> Result<Option<Answered>, SoaFault> {
+    /// There is no such name (RFC 1035 §4.1.1).
+    const NXDOMAIN: u8 = 3;
+    let (header, mut walk) = Walk::begin(message)?;
+    let exists = match transfer::check(header, asked.id) {
+        Err(Stray::Rcode(NXDOMAIN)) => false,
+        checked => checked.map(|()| true)?,
+    };
+    let mut owner = Vec::new();
+    for _ in 0..header.questions {
+        let question = walk.question(&mut owner)?;
+        if question.rtype != asked.rtype || question.class != CLASS_IN || owner != asked.name.as_wire() {
+            return Err(Stray::Question.into());
+        }
+    }
+    let mut found = Answered { ttl: u32::MAX, rdata: Vec::new() };
+    for _ in 0..u32::from(header.answers) + u32::from(header.authorities) {
+        let record = walk.record(&mut owner)?;
+        if record.rtype == asked.rtype && record.class == CLASS_IN && owner == asked.name.as_wire() {
+            let mut octets = Vec::new();
+            rdata::push_canonical(asked.rtype, message, record.rdata.start, record.rdata.end, &mut octets)
+                .map_err(|_| SoaFault::Unreadable)?;
+            found.rdata.push(octets);
+            found.ttl = found.ttl.min(record.ttl);
+        }
+    }
+    found.rdata.sort_unstable();
+    found.rdata.dedup();
+    Ok((exists && !found.rdata.is_empty()).then_some(found))
+}
+
 /// Asks a server, and reads its answer.
 pub(crate) async fn exchange<T>(
     server: SocketAddr,
@@ -167,6 +214,30 @@ mod tests {
         let name = "example.com".parse().unwrap();
         let octets = Question { name: &name, rtype: Rtype::SOA, recursion: false, id: 0x1234 }.octets();
         assert_eq!(octets, b"\x12\x34\0\0\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x06\0\x01");
+    }
+
+    #[test]
+    fn an_rrset_is_read_where_it_stands() {
+        let name: Name = "a.example".parse().unwrap();
+        let asked = Question { name: &name, rtype: Rtype::NS, recursion: false, id: 7 };
+        let record = |ttl: u8, host: u8| [b"\xc0\x0c\0\x02\0\x01\0\0\0", &[ttl, 0, 3, 1, host, 0][..]].concat();
+        let message = |flags: u16, counts: [u8; 2], records: &[Vec<u8>]| {
+            let header = [&[0, 7][..], &flags.to_be_bytes(), &[0, 1, 0, counts[0], 0, counts[1], 0, 0]].concat();
+            [&header, &b"\x01a\x07example\0\0\x02\0\x01"[..], &records.concat()].concat()
+        };
+        let read = |message: &[u8]| read_rrset(message, &asked);
+        // In canonical order, once, with the lowest TTL; names in lower case.
+        let several = [record(9, b'B'), record(5, b'a'), record(9, b'b')];
+        let rdata = vec![b"\x01a\0".to_vec(), b"\x01b\0".to_vec()];
+        assert_eq!(read(&message(0x8400, [3, 0], &several)), Ok(Some(Answered { ttl: 5, rdata })));
+        // A referral has it in the authority section.
+        let referral = read(&message(0x8000, [0, 1], &several[1..2])).unwrap();
+        assert_eq!(referral.map(|found| found.ttl), Some(5));
+        assert_eq!(read(&message(0x8400, [0, 0], &[])), Ok(None));
+        assert_eq!(read(&message(0x8403, [0, 0], &[])), Ok(None));
+        assert_eq!(read(&message(0x8405, [0, 0], &[])), Err(SoaFault::Stray(Stray::Rcode(5))));
+        assert_eq!(read(&message(0x8600, [0, 0], &[])), Err(SoaFault::Stray(Stray::Truncated)));
+        assert!(matches!(read(&message(0x8400, [u8::MAX, u8::MAX], &several)), Err(SoaFault::Malformed(_))));
     }
 
     #[test]

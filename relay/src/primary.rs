@@ -150,6 +150,9 @@ pub enum SoaFault {
     /// AA is clear: the server has the zone from a cache, or has let it expire.
     #[error("is not authoritative: the server does not serve the zone, or its copy has expired")]
     Lame,
+    /// RDATA in it does not read as its type has it.
+    #[error("holds RDATA that does not read")]
+    Unreadable,
     /// There is no SOA of the zone in it.
     #[error("holds no SOA of the zone")]
     Missing,

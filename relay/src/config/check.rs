@@ -396,6 +396,11 @@ fn queue_host(url: &str) -> Option<&str> {
     (!host.is_empty() && !path.is_empty() && rest.bytes().all(plain)).then_some(host)
 }
 
+/// The region that a queue's URL names, where it names one.
+pub fn region_of_url(url: &str) -> Option<String> {
+    queue_host(url).and_then(region_of)
+}
+
 /// The region that a queue's host names: `sqs.REGION.…`, `sqs-fips.REGION.…`, and the old `REGION.queue.…`.
 fn region_of(host: &str) -> Option<String> {
     let labels: Vec<_> = host.split('.').collect();

@@ -54,6 +54,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/2013-04-01/hostedzonesbyname", get(list_zones_by_name))
         .route("/2013-04-01/hostedzonelimit/{id}/{limit}", get(get_zone_limit))
         .route("/2013-04-01/change/{id}", get(get_change))
+        .route("/2013-04-01/healthcheck", get(list_health_checks))
         .route("/_strict/calls", get(calls))
         .route("/_strict/calls/reset", post(reset_calls))
         .route("/_strict/zones", get(zones))
@@ -197,6 +198,15 @@ async fn list_zones(State(shared): App, Query(params): Params) -> Response {
 
 async fn list_zones_by_name(State(shared): App, Query(params): Params) -> Response {
     run(&shared, "ListHostedZonesByName", None, |shared, _| operations::list_zones_by_name(shared, &params))
+}
+
+/// There are none; other tools ask.
+async fn list_health_checks(State(shared): App) -> Response {
+    run(&shared, "ListHealthChecks", None, |_, _| {
+        let none = Element::new("HealthChecks");
+        let answer = Element::new("ListHealthChecksResponse").with(none).with(Element::leaf("Marker", ""));
+        Ok(answer.with(Element::leaf("IsTruncated", &false)).with(Element::leaf("MaxItems", &100)).into())
+    })
 }
 
 async fn create_zone(State(shared): App, body: Bytes) -> Response {

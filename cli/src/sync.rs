@@ -1,0 +1,220 @@
+//! `sync`: shows it, asks, and does it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use secondary53_lambda::batch::Batches;
+use secondary53_lambda::guard::{self, Terms};
+use secondary53_lambda::isolate::Refused;
+use secondary53_lambda::refusals::Refusals;
+use secondary53_lambda::route53::{HostedZone, Route53Error};
+use secondary53_lambda::sync::{self as worker, Outcome};
+use secondary53_zone::message::Approval;
+use secondary53_zone::snapshot::Snapshot;
+use secondary53_zone::zone::Zone;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::args::{Aws, Permissions, Source};
+use crate::compare::{Compared, told};
+use crate::plan::{All, compare, shown, why};
+use crate::source::Zones;
+use crate::terminal::{ADDED, REMOVED, Terminal, asked, counted, print};
+use crate::{Failed, aws, interrupt, json};
+
+/// Between two looks at whether Route 53's name servers have it.
+const LOOK: Duration = Duration::from_secs(2);
+/// Looks, at most: ten minutes of them, where Route 53 takes one, mostly.
+const LOOKS: u32 = 300;
+
+/// What became of a zone.
+enum Done {
+    Nothing,
+    NotConfirmed,
+    Applied,
+    /// Route 53 did not take some of it.
+    Refused(Vec<Refused>),
+    /// Somebody wanted it to end.
+    Stopped,
+}
+
+/// Runs the command.
+pub async fn run(source: &Source, permissions: Permissions, aws: &Aws, terminal: Terminal) -> Result<ExitCode, Failed> {
+    let zones = Zones::of(source)?;
+    let route53 = aws::route53(&aws::config(aws, None).await?);
+    let (mut left, mut all) = (false, All::new(terminal));
+    let mut listening = false;
+    for zone in &zones.zones {
+        if interrupt::is_told() {
+            break;
+        }
+        let Some(mut compared) = all.take(zone, compare(&zones, zone, &route53, terminal).await) else { continue };
+        if !terminal.json {
+            print(&shown(&compared, None, terminal))?;
+        }
+        if !listening && permissions.yes {
+            interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
+            listening = true;
+        }
+        let done = do_it(&mut compared, permissions, terminal, &mut listening).await;
+        let Some(done) = all.take(zone, done) else { continue };
+        if let Done::Refused(refused) = &done {
+            all.failed = true;
+            report(refused, terminal);
+        }
+        left |= matches!(done, Done::NotConfirmed);
+        if terminal.json {
+            all.json.push(as_json(&compared, &done));
+        }
+    }
+    let end = all.end(left)?;
+    Ok(if interrupt::is_told() { ExitCode::from(interrupt::STATUS) } else { end })
+}
+
+async fn do_it(
+    compared: &mut Compared<'_>,
+    permissions: Permissions,
+    terminal: Terminal,
+    listening: &mut bool,
+) -> Result<Done, Failed> {
+    let rollback = permissions.accept_rollback.then_some(Approval::Rollback);
+    let mass_deletion = permissions.allow_mass_deletion.then_some(Approval::MassDeletion);
+    let approved: Vec<Approval> = rollback.into_iter().chain(mass_deletion).collect();
+    let terms = Terms { approved: &approved, ..Terms::default() };
+    if let Some(stop) = compared.stop(terms) {
+        return Err(Failed(why(compared, &stop)));
+    }
+    if compared.plan.is_empty() {
+        return Ok(Done::Nothing);
+    }
+    if !permissions.yes && !asked("Apply this to Route 53?").await? {
+        terminal.note("Nothing was changed.");
+        return Ok(Done::NotConfirmed);
+    }
+    if !*listening {
+        interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
+        *listening = true;
+    }
+    let length = u64::try_from(Batches::of(&compared.plan).batches.len()).ok();
+    let bar = terminal.bar(length, "requests");
+    compared.hosted.onlooker = Some(onlooker(bar.clone()));
+    let done = apply(compared, terms).await;
+    compared.hosted.onlooker = None;
+    bar.finish_and_clear();
+    let applied = compared.hosted.applied;
+    let so_far = counted(usize::try_from(applied).unwrap_or_default(), "request");
+    match done {
+        Err(Route53Error::OutOfTime { .. }) if interrupt::is_told() => {
+            let serial = compared.soa.soa.serial;
+            terminal.note(format_args!(
+                "Stopped: {so_far} of {} applied. The serial in Route 53 is still {serial}, which says that the zone is not complete; \
+                 sync again goes on from here.",
+                length.unwrap_or_default()
+            ));
+            Ok(Done::Stopped)
+        }
+        Err(error) => Err(Failed(format!("{}; {so_far} were applied before that", told(&error)))),
+        Ok(Outcome::Refused { refused, .. }) => Ok(Done::Refused(refused)),
+        Ok(Outcome::Held { held, .. }) => Err(Failed(held.to_string())),
+        Ok(Outcome::Stale) => {
+            Err(Failed("somebody has brought the hosted zone to a newer serial meanwhile".to_owned()))
+        }
+        Ok(Outcome::Applied { .. } | Outcome::Unchanged) => {
+            let (calls, serial) = (compared.hosted.calls, compared.desired.serial());
+            let line = format!("Applied in {so_far}, {calls} API calls in all: Route 53 has serial {serial}.");
+            terminal.note(terminal.paint(ADDED, line));
+            if permissions.wait {
+                wait(&mut compared.hosted, terminal).await?;
+            }
+            Ok(Done::Applied)
+        }
+    }
+}
+
+/// Applies what was shown. Where Route 53 refuses some of it, the worker reads the zone anew and looks for what is bad.
+async fn apply(compared: &mut Compared<'_>, terms: Terms<'_>) -> Result<Outcome, Route53Error> {
+    let Compared { hosted, desired, plan, .. } = compared;
+    let passed = match guard::on_plan(plan, terms) {
+        Ok(passed) => passed,
+        Err(held) => return Ok(Outcome::Held { held, plan: None }),
+    };
+    match worker::apply(hosted, passed, desired).await {
+        Ok(Ok(batches)) => Ok(Outcome::Applied { plan: plan.clone(), batches, path: worker::Path::Full }),
+        Ok(Err(held)) => Ok(Outcome::Held { held, plan: None }),
+        // Whatever it was refused for, that may be of a part of it.
+        Err(error) if !error.is_transient() => look_closer(hosted, desired.clone(), terms).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn look_closer(hosted: &mut HostedZone<'_>, desired: Zone, terms: Terms<'_>) -> Result<Outcome, Route53Error> {
+    worker::sync(hosted, &Snapshot::new(desired), terms, &Refusals::default()).await
+}
+
+/// Moves a bar with the batches that are applied.
+fn onlooker(bar: ProgressBar) -> watch::Sender<u32> {
+    let (sender, mut receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        while receiver.changed().await.is_ok() {
+            let applied = u64::from(*receiver.borrow_and_update());
+            // A zone that was read anew takes more of them.
+            bar.set_length(bar.length().unwrap_or_default().max(applied));
+            bar.set_position(applied);
+        }
+    });
+    sender
+}
+
+/// Until all of Route 53's name servers have it.
+async fn wait(hosted: &mut HostedZone<'_>, terminal: Terminal) -> Result<(), Failed> {
+    let bar = terminal.bar(None, "waiting for INSYNC");
+    for _ in 0..LOOKS {
+        if hosted.is_in_sync().await.map_err(|error| told(&error))? {
+            bar.finish_and_clear();
+            terminal.note("All of Route 53's name servers have it (INSYNC).");
+            return Ok(());
+        }
+        bar.inc(1);
+        if interrupt::is_told() {
+            bar.finish_and_clear();
+            terminal.note("Stopped waiting: it is applied, and still on its way to the name servers (PENDING).");
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    bar.finish_and_clear();
+    Err(Failed("it is applied, and after ten minutes not yet on all of Route 53's name servers (PENDING)".to_owned()))
+}
+
+/// What Route 53 did not take.
+fn report(refused: &[Refused], terminal: Terminal) {
+    for Refused { name, words, .. } in refused {
+        eprintln!("{} {name}: {words}", terminal.paint(REMOVED, "refused:"));
+    }
+    let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
+    eprintln!(
+        "secondary53: Route 53 refused {}: {}. All else was applied, and the serial was not advanced: mend these on the primary, \
+         then sync again",
+        counted(rrsets.len(), "RRset"),
+        rrsets.join(", ")
+    );
+}
+
+fn as_json(compared: &Compared<'_>, done: &Done) -> serde_json::Value {
+    let (outcome, refused) = match done {
+        Done::Nothing => ("nothing", &[][..]),
+        Done::NotConfirmed => ("not_confirmed", &[][..]),
+        Done::Applied => ("applied", &[][..]),
+        Done::Refused(refused) => ("refused", refused.as_slice()),
+        Done::Stopped => ("stopped", &[][..]),
+    };
+    let refused = refused
+        .iter()
+        .map(|refused| json!({"name": refused.name.to_string(), "rrsets": refused.rrsets(), "words": refused.words}));
+    let mut plan = json::plan(compared, None);
+    plan["outcome"] = outcome.into();
+    plan["applied"] = compared.hosted.applied.into();
+    plan["refused"] = refused.collect::<Vec<_>>().into();
+    plan
+}
