@@ -12,8 +12,10 @@ PARAMETERS :=
 RELAY_CA :=
 # Worlds that make simulate tries.
 SEEDS := 1000
+# Seconds of make kill.
+KILL_SECONDS := 300
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood simulate fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood simulate kill fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -124,6 +126,10 @@ flood: ## strangers send the relay 50,000 datagrams a second for half a minute: 
 
 simulate: ## the worker in so many seeded worlds: make simulate SEEDS=10000
 	SECONDARY53_SEEDS=$(SEEDS) cargo test --profile simulation -p secondary53-tests --test simulation
+
+kill: setup ## the worker killed at random for five minutes of changes; KILL_SECONDS=300
+	cargo build --workspace
+	SECONDARY53_KILL_SECONDS=$(KILL_SECONDS) cargo test -p secondary53-tests --test faults -- --nocapture killed
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

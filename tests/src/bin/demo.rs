@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use secondary53_tests::primary::{self, Primary, Watch, WatchEvent, newer};
-use secondary53_tests::stack::chain::{Chain, Layout};
+use secondary53_tests::stack::chain::{Chain, Detours, Layout};
 use secondary53_tests::stack::ministack::Quarantined;
 use secondary53_tests::stack::wait::{GENEROUS, unix_ms, until};
 use secondary53_tests::stack::{StackError, programs};
@@ -144,6 +144,7 @@ impl Demo {
             ministack: programs::free_address_or(5390)?,
             primary: primary.address(),
             zones: vec![ZONE.to_owned()],
+            detours: Detours::default(),
         };
         let chain = Chain::start(layout, route53).await?;
         row("queue", &chain.ministack.endpoint, "SQS FIFO and Lambda with our bootstrap, by ministack");

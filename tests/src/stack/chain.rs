@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::ministack::{Ministack, QueuePair};
+use super::ministack::{Ministack, QueuePair, WORKER_TIMEOUT};
 use super::process::Process;
 use super::wait::{GENEROUS, until};
 use super::{StackError, programs, relay};
@@ -24,6 +24,19 @@ pub struct Layout {
     pub primary: SocketAddr,
     /// Their names.
     pub zones: Vec<String>,
+    /// What is otherwise than it ships.
+    pub detours: Detours,
+}
+
+/// Ways around what a chain has of its own, for tests of what lies between its parts.
+#[derive(Clone, Debug, Default)]
+pub struct Detours {
+    /// Variables of the function, beside its own or in their place.
+    pub worker: BTreeMap<&'static str, String>,
+    /// How long the function may run; as the template has it where nothing is said.
+    pub timeout: Option<Duration>,
+    /// Where the relay finds SQS.
+    pub sqs: Option<String>,
 }
 
 impl Layout {
@@ -38,6 +51,7 @@ impl Layout {
             ministack: programs::free_address()?,
             primary,
             zones: vec![zone.to_owned()],
+            detours: Detours::default(),
         })
     }
 }
@@ -72,7 +86,7 @@ impl Chain {
         let ministack = Ministack::start(&layout.dir, layout.ministack).await?;
         ministack.bucket(BUCKET).await?;
         let queues = ministack.queue_pair("secondary53", VISIBILITY).await?;
-        let environment = BTreeMap::from([
+        let mut environment = BTreeMap::from([
             ("AWS_ENDPOINT_URL_ROUTE_53", route53.endpoint()),
             ("AWS_ENDPOINT_URL_SQS", ministack.endpoint.clone()),
             ("AWS_ENDPOINT_URL_S3", ministack.endpoint.clone()),
@@ -80,7 +94,9 @@ impl Chain {
             ("DLQ_URL", queues.dead_letter.clone()),
             ("RUST_LOG", "info".to_owned()),
         ]);
-        ministack.worker("secondary53-worker", &bootstrap, &environment, &queues).await?;
+        environment.extend(layout.detours.worker.clone());
+        let timeout = layout.detours.timeout.unwrap_or(WORKER_TIMEOUT);
+        ministack.worker_for(timeout, "secondary53-worker", &bootstrap, &environment, &queues).await?;
         Self::before(layout, ministack, queues, route53).await
     }
 
@@ -96,6 +112,11 @@ impl Chain {
     ) -> Result<Self, StackError> {
         let relay = relay::start(&layout, &ministack, &queues).await?;
         Ok(Self { relay, ministack, queues, route53, layout })
+    }
+
+    /// Where the relay hears NOTIFY.
+    pub fn listen(&self) -> SocketAddr {
+        self.layout.listen
     }
 
     /// Starts the relay anew, after a stop or a crash.

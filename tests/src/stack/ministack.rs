@@ -187,13 +187,28 @@ impl Ministack {
         environment: &BTreeMap<&str, String>,
         queues: &QueuePair,
     ) -> Result<(), StackError> {
+        self.worker_for(WORKER_TIMEOUT, name, bootstrap, environment, queues).await
+    }
+
+    /// The same, where an invocation may take so long.
+    ///
+    /// # Errors
+    /// As [`Ministack::worker`].
+    pub async fn worker_for(
+        &self,
+        timeout: Duration,
+        name: &str,
+        bootstrap: &Path,
+        environment: &BTreeMap<&str, String>,
+        queues: &QueuePair,
+    ) -> Result<(), StackError> {
         let package = deployment_package(bootstrap).await?;
         let function = json!({
             "FunctionName": name,
             "Runtime": "provided.al2023",
             "Handler": "bootstrap",
             "Role": "arn:aws:iam::000000000000:role/worker",
-            "Timeout": WORKER_TIMEOUT.as_secs(),
+            "Timeout": timeout.as_secs(),
             "Environment": { "Variables": environment },
             "Code": { "ZipFile": BASE64_STANDARD.encode(package) },
         });
@@ -398,7 +413,7 @@ impl Ministack {
 const MAX_ANSWER: usize = 16 << 20;
 
 /// As long as the shipped template gives it.
-const WORKER_TIMEOUT: Duration = Duration::from_mins(5);
+pub(super) const WORKER_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Stored, not compressed: the loopback is faster than an unoptimised deflate.
 async fn deployment_package(bootstrap: &Path) -> Result<Vec<u8>, StackError> {

@@ -24,7 +24,7 @@ pub async fn start(layout: &Layout, ministack: &Ministack, queues: &QueuePair) -
     command.args(["run", "--log-format", "text", "--config"]).arg(&config);
     command
         .envs(AMBIENT)
-        .env("AWS_ENDPOINT_URL_SQS", &ministack.endpoint)
+        .env("AWS_ENDPOINT_URL_SQS", layout.detours.sqs.as_ref().unwrap_or(&ministack.endpoint))
         .env("AWS_ENDPOINT_URL_S3", &ministack.endpoint);
     let process = Process::start("relay", &command, &layout.dir)?;
     // NOTIFY is heard over UDP and TCP at the same port; TCP is the one that can be seen.
