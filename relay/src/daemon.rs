@@ -231,7 +231,8 @@ struct Confirms {
 enum Done {
     Looked { zone: ZoneKey, begun: Begun, looked: Looked },
     Packed { zone: ZoneKey, place: u64, packed: Result<Message, PackError> },
-    Delivered { queue: Arc<config::Queue>, begun: Moment, zones: Vec<ZoneKey>, delivered: Vec<Delivered> },
+    Sent { queue: Arc<config::Queue>, begun: Moment, zones: Vec<ZoneKey>, sent: Vec<Delivered> },
+    Delivered { begun: Moment, zones: Vec<ZoneKey>, delivered: Vec<Delivered> },
     Read { catalog: ZoneKey, place: u64, read: Result<(Members, Vec<u8>), Unlisted> },
     Discovered { life: u32, found: Result<Vec<Found>, DiscoverError> },
     Asked { zone: ZoneKey, serial: Serial, asked: Result<(Asked, Arc<[SocketAddr]>), ResolveError> },
@@ -338,7 +339,8 @@ impl Daemon {
         match done {
             Ok(Done::Looked { zone, begun, looked }) => self.looked(zone, begun, looked),
             Ok(Done::Packed { zone, place, packed }) => self.packed(zone, place, packed),
-            Ok(Done::Delivered { queue, begun, zones, delivered }) => self.delivered(&queue, begun, zones, delivered),
+            Ok(Done::Sent { queue, begun, zones, sent }) => self.sent(&queue, begun, zones, sent),
+            Ok(Done::Delivered { begun, zones, delivered }) => self.delivered(begun, zones, delivered),
             Ok(Done::Read { catalog, place, read }) => self.listed(catalog, place, read),
             Ok(Done::Discovered { life, found }) => self.discovered(life, found),
             Ok(Done::Asked { zone, serial, asked }) => self.asked(zone, serial, asked),

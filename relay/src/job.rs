@@ -371,11 +371,8 @@ impl Stored {
     }
 }
 
-/// Sends messages of several zones to a queue, and stores each where that was the last queue of its zone that it was missing
-/// from.
-///
-/// So long as this goes on, the queue is sent nothing newer of these zones, and nothing newer can be stored before.
-pub async fn deliver(
+/// Sends messages of several zones to a queue. [`keep`] must follow.
+pub async fn send(
     sender: Sender,
     store: Arc<Store>,
     limits: ZoneLimits,
@@ -390,23 +387,20 @@ pub async fn deliver(
     }
     let messages: Vec<_> = batch.iter().map(|outgoing| Arc::clone(&outgoing.message)).collect();
     let results = sender.send(&queue.url, &messages).await;
-    let deliver = |(outgoing, result): (Outgoing, Result<(), SendError>)| {
-        let is_last = result.is_ok() && outgoing.accepted(&queue);
-        (Delivered { outgoing, queue: Arc::clone(&queue), result, stored: None }, is_last)
-    };
-    let (mut delivered, last): (Vec<_>, Vec<_>) = batch.into_iter().zip(results).map(deliver).unzip();
-    let mut to_store: Vec<_> =
-        delivered.iter_mut().zip(last).filter(|(_, is_last)| *is_last).map(|(one, _)| one).collect();
-    let accepted = to_store.iter().map(|one| (Arc::clone(&one.outgoing.message), one.outgoing.targets())).collect();
-    for (one, stored) in to_store.iter_mut().zip(keep(store, accepted).await) {
-        one.stored = Some(stored);
-    }
-    delivered
+    let sent = |(outgoing, result)| Delivered { outgoing, queue: Arc::clone(&queue), result, stored: None };
+    batch.into_iter().zip(results).map(sent).collect()
 }
 
-/// Stores what all queues of their zones have accepted; one may fail and the others not.
-async fn keep(store: Arc<Store>, accepted: Vec<(Arc<Message>, BTreeSet<String>)>) -> Vec<Result<(), StoreError>> {
-    let count = accepted.len();
+/// Stores what was sent, where that was the last queue of its zone that it was missing from. One may fail and the others not.
+///
+/// So long as this goes on, the queue is sent nothing newer of these zones, and nothing newer can be stored before.
+pub async fn keep(store: Arc<Store>, mut delivered: Vec<Delivered>) -> Vec<Delivered> {
+    let is_last = |one: &&mut Delivered| one.result.is_ok() && one.outgoing.accepted(&one.queue);
+    let mut last: Vec<_> = delivered.iter_mut().filter(is_last).collect();
+    let accepted: Vec<_> = last.iter().map(|one| (Arc::clone(&one.outgoing.message), one.outgoing.targets())).collect();
+    if accepted.is_empty() {
+        return delivered;
+    }
     let not_tried = |error: &dyn ToString| StoreError::NotTried(io::Error::other(error.to_string()));
     let write = move || {
         let put = |(message, queues): &(Arc<Message>, BTreeSet<String>)| {
@@ -421,7 +415,11 @@ async fn keep(store: Arc<Store>, accepted: Vec<(Arc<Message>, BTreeSet<String>)>
         stored
     };
     let written = spawn_blocking(write).await;
-    written.unwrap_or_else(|error| (0..count).map(|_| Err(not_tried(&error))).collect())
+    let written = written.unwrap_or_else(|error| last.iter().map(|_| Err(not_tried(&error))).collect());
+    for (one, stored) in last.iter_mut().zip(written) {
+        one.stored = Some(stored);
+    }
+    delivered
 }
 
 /// What the end of a send says about its queue.

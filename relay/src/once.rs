@@ -194,7 +194,11 @@ async fn deliver(config: &Config, clock: Clock, sender: Sender, store: Arc<Store
     let mut sends = JoinSet::new();
     for queue in outgoing.queues().iter().filter(|queue| outgoing.is_missing(queue)) {
         let (sender, store, limits) = (sender.clone(), Arc::clone(&store), config.limits.transfer.zone);
-        sends.spawn(job::deliver(sender, store, limits, Arc::clone(queue), vec![outgoing.clone()]));
+        let (queue, outgoing) = (Arc::clone(queue), outgoing.clone());
+        sends.spawn(async move {
+            let sent = job::send(sender, Arc::clone(&store), limits, queue, vec![outgoing]).await;
+            job::keep(store, sent).await
+        });
     }
     let mut good = true;
     for delivered in sends.join_all().await.into_iter().flatten() {

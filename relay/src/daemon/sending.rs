@@ -68,8 +68,8 @@ impl Daemon {
                 let (sender, store, queue) = (self.sender.clone(), Arc::clone(&self.store), Arc::clone(queue));
                 let limits = self.config.limits.transfer.zone;
                 self.sends.spawn(async move {
-                    let delivered = job::deliver(sender, store, limits, Arc::clone(&queue), batch).await;
-                    Done::Delivered { queue, begun: now, zones, delivered }
+                    let sent = job::send(sender, store, limits, Arc::clone(&queue), batch).await;
+                    Done::Sent { queue, begun: now, zones, sent }
                 });
             }
             next = next.into_iter().chain(post.next()).min();
@@ -77,18 +77,21 @@ impl Daemon {
         next
     }
 
-    /// A send has ended: it was of these zones.
-    pub(super) fn delivered(
-        &mut self,
-        queue: &config::Queue,
-        begun: Moment,
-        zones: Vec<ZoneKey>,
-        delivered: Vec<Delivered>,
-    ) {
-        let now = self.clock.moment();
+    /// A send has ended, and what the queue has now is to be stored. The next may begin: a disk that hangs holds up no queue.
+    pub(super) fn sent(&mut self, queue: &config::Queue, begun: Moment, zones: Vec<ZoneKey>, sent: Vec<Delivered>) {
         if let Some(post) = self.posts.get_mut(&queue.url) {
-            post.ended(begun, now, job::said(&delivered), rand::random());
+            post.ended(begun, self.clock.moment(), job::said(&sent), rand::random());
         }
+        let store = Arc::clone(&self.store);
+        self.sends.spawn(async move {
+            let delivered = job::keep(store, sent).await;
+            Done::Delivered { begun, zones, delivered }
+        });
+    }
+
+    /// What was sent of these zones is delivered, or was not accepted.
+    pub(super) fn delivered(&mut self, begun: Moment, zones: Vec<ZoneKey>, delivered: Vec<Delivered>) {
+        let now = self.clock.moment();
         for (key, delivered) in zones.into_iter().zip(delivered) {
             delivered.tell(now.saturating_sub(begun));
             self.count_delivered(key, &delivered);
