@@ -33,7 +33,7 @@ CONFIG = """
 providers:
   bind: { class: octodns_bind.AxfrSource, host: 127.0.0.1, port: %d }
   route53: { class: octodns_route53.Route53Provider, access_key_id: test, secret_access_key: test,
-             client_max_attempts: 30, max_changes: 100 }
+             client_max_attempts: 30, max_changes: 70 }
 processors:
   apex: { class: octodns.processor.filter.IgnoreRootNsFilter }
 zones:
