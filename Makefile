@@ -10,8 +10,10 @@ ARCH := x86_64
 PARAMETERS :=
 # A CA's certificate for relays, a file: docs/credentials.md.
 RELAY_CA :=
+# Worlds that make simulate tries.
+SEEDS := 1000
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood simulate fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,18 +50,18 @@ check: ## the quick one while writing: clippy and the tests that need no other p
 build: ## debug builds of all
 	cargo build --workspace
 
-release: ## the programs that are installed, small: target/release/{secondary53-relay,bootstrap,secondary53}
+release: ## the programs that are installed, small: target/release/{secondary53-relay,secondary53}, target/worker/bootstrap
 	cargo build --release -p secondary53-relay
-	cargo build --release -p secondary53-lambda
+	cargo build --profile worker -p secondary53-lambda
 	cargo build --release -p secondary53
 
 size: release ## octets of each program; fails where the relay has more than 6 MiB
-	@stat --format '%s %n' target/release/secondary53-relay target/release/bootstrap target/release/secondary53
+	@stat --format '%s %n' target/release/secondary53-relay target/worker/bootstrap target/release/secondary53
 	@infra/relay/check-size target/release/secondary53-relay
 
 lambda: ## the function as Lambda takes it: target/lambda/bootstrap; ARCH=arm64 for Graviton
 	tests/setup --tools
-	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda build --release --package secondary53-lambda --bin bootstrap $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+	PATH=$(CURDIR)/$(TOOLS):$$PATH cargo lambda build --profile worker --package secondary53-lambda --bin bootstrap $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
 deploy: lambda ## queue, function, permissions, alarms: sam deploy of infra/template.yaml; PARAMETERS="HostedZoneIds=Z1,Z2"
 	$(TOOLS)/sam deploy --template infra/template.yaml --stack-name $(STACK) --resolve-s3 --capabilities CAPABILITY_IAM \
@@ -79,8 +81,8 @@ bench: setup ## figures on the reference zone: plan and batches, API calls, the 
 	tests/setup --debian
 	cargo bench -q -p secondary53-tests --bench plan
 	cargo run -q --profile bench -p secondary53-tests --example calls
-	cargo build -q --release -p secondary53-lambda
-	cargo run -q --profile bench -p secondary53-tests --example cold_start target/release/bootstrap
+	cargo build -q --profile worker -p secondary53-lambda
+	cargo run -q --profile bench -p secondary53-tests --example cold_start target/worker/bootstrap
 	python3 tests/reference_zone.py 10000 > .local/reference-10000.zone
 	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
 	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
@@ -119,6 +121,9 @@ latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
 flood: ## strangers send the relay 50,000 datagrams a second for half a minute: is its primary heard?
 	cargo build -q --profile bench -p secondary53-relay
 	cargo run -q --profile bench -p secondary53-tests --example flood
+
+simulate: ## the worker in so many seeded worlds: make simulate SEEDS=10000
+	SECONDARY53_SEEDS=$(SEEDS) cargo test --profile simulation -p secondary53-tests --test simulation
 
 fuzz: ## ten minutes of each fuzz target; needs cargo install cargo-fuzz --locked
 	fuzz/run 600

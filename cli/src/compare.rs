@@ -79,6 +79,7 @@ pub fn told(error: &Route53Error) -> Failed {
     }
     let code = match error {
         Route53Error::Refused { code, .. } => Some(code.as_str()),
+        Route53Error::Denied(_) => Some("AccessDenied"),
         // The worker has no more to go by than whether it helps to ask again, and puts the code first.
         Route53Error::Unavailable { message, .. } => message.split(": ").next(),
         _ => None,

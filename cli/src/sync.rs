@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use secondary53_lambda::batch::Batches;
 use secondary53_lambda::guard::{self, Terms};
-use secondary53_lambda::isolate::Refused;
+use secondary53_lambda::isolate::{Refused, Rejection};
 use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::{HostedZone, Route53Error};
 use secondary53_lambda::sync::{self as worker, Outcome};
@@ -189,7 +189,7 @@ async fn wait(hosted: &mut HostedZone<'_>, terminal: Terminal) -> Result<(), Fai
 
 /// What Route 53 did not take.
 fn report(refused: &[Refused], terminal: Terminal) {
-    for Refused { name, words, .. } in refused {
+    for Refused { name, rejection: Rejection { words, .. }, .. } in refused {
         eprintln!("{} {name}: {words}", terminal.paint(REMOVED, "refused:"));
     }
     let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
@@ -211,7 +211,7 @@ fn as_json(compared: &Compared<'_>, done: &Done) -> serde_json::Value {
     };
     let refused = refused
         .iter()
-        .map(|refused| json!({"name": refused.name.to_string(), "rrsets": refused.rrsets(), "words": refused.words}));
+        .map(|refused| json!({"name": refused.name.to_string(), "rrsets": refused.rrsets(), "words": refused.rejection.words}));
     let mut plan = json::plan(compared, None);
     plan["outcome"] = outcome.into();
     plan["applied"] = compared.hosted.applied.into();

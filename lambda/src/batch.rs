@@ -2,15 +2,18 @@
 //!
 //! Names that only come are first, then those that change, then those that only go. What happens at one name stays in one
 //! batch, its deletions first, for a CNAME excludes every other type and a batch is all or nothing. The SOA rides in the
-//! last batch: so the serial in Route 53 says that all before it is done.
+//! last batch: so the serial in Route 53 says that all before it is done. Where there is more than one, the first marks the
+//! SOA that is there: from then on the old serial says no longer what the zone holds.
 //!
 //! Each change is DELETE of the whole old RRset and CREATE of the whole new one, not UPSERT: an UPSERT counts each value
-//! twice towards the limits, and it would silently overwrite what someone else changed since the zone was read.
+//! twice towards the limits, and it would silently overwrite what someone else changed since the zone was read. That is put
+//! up with for one RRset of which old and new do not fit one request and twice the new does: it is never gone. Where that
+//! does not fit either, it is deleted by one request and created by the next, and put back where that is refused.
 
 use secondary53_zone::name::Name;
 
 use crate::hosted::RrsetText;
-use crate::plan::{Change, NameChanges, Plan};
+use crate::plan::{Change, Mark, NameChanges, Plan};
 
 /// The most `ResourceRecord` elements in one request (`ChangeResourceRecordSets`, Amazon Route 53 quotas).
 pub const MAX_ELEMENTS: usize = 1_000;
@@ -32,7 +35,7 @@ pub enum Action {
     Delete,
     /// It must not be there.
     Create,
-    /// Only for the SOA, which can neither be deleted nor created.
+    /// For the SOA, which can neither be deleted nor created, and for what is too large to be both in one request.
     Upsert,
 }
 
@@ -50,6 +53,8 @@ pub struct Item {
 pub struct Batch {
     /// In the order in which they take effect.
     pub items: Vec<Item>,
+    /// What the batch before deleted to make room for the one item of this one: to be created again where this is refused.
+    pub instead: Option<RrsetText>,
     cost: Cost,
 }
 
@@ -73,7 +78,25 @@ impl Batch {
     /// Of some items of a batch, which fit because the batch did.
     pub(crate) fn of_items(items: Vec<Item>) -> Self {
         let cost = cost_of(&items);
-        Self { items, cost }
+        Self { items, instead: None, cost }
+    }
+
+    /// The same, which takes the place of what is gone already.
+    pub(crate) fn in_place_of(self, instead: Option<RrsetText>) -> Self {
+        Self { instead, ..self }
+    }
+
+    /// The same behind one change more; nothing where there is no room for it.
+    pub(crate) fn behind(&self, first: Item) -> Option<Self> {
+        let mut items = vec![first];
+        items.extend(self.items.iter().cloned());
+        let batch = Self::of_items(items).in_place_of(self.instead.clone());
+        batch.cost.fits().then_some(batch)
+    }
+
+    /// What puts back what it was to take the place of.
+    pub(crate) fn put_back(&self) -> Option<Self> {
+        self.instead.as_ref().map(|old| Self::of_items(vec![item(Action::Create, old)]))
     }
 
     /// What it costs by Route 53's rate of changes ([`crate::pace::CHANGES`]): it counts RRsets, and an UPSERT twice.
@@ -85,7 +108,23 @@ impl Batch {
 impl Batches {
     /// Cuts a plan into requests.
     pub fn of(plan: &Plan) -> Self {
-        let mut all = Self::default();
+        Self::marked(plan, |mark| Self::in_classes(plan, mark))
+    }
+
+    /// With the mark where there is more than one request, or something is known not to be done in the end.
+    fn marked(plan: &Plan, cut: impl Fn(Option<&Mark>) -> Self) -> Self {
+        let Some(mark) = plan.mark.as_ref().filter(|_| !plan.names.is_empty()) else { return cut(None) };
+        let marked = cut(Some(mark));
+        if marked.batches.len() > 2 || mark.done.is_none() {
+            return marked;
+        }
+        // It may be one but for the mark.
+        let plain = cut(None);
+        if plain.batches.len() > 1 { marked } else { plain }
+    }
+
+    fn in_classes(plan: &Plan, mark: Option<&Mark>) -> Self {
+        let mut all = Self::begun(mark);
         // No name may go before the class ahead of it is done, but it may share its last batch.
         let mut first_allowed = 0;
         for class in [Class::Comes, Class::Changes, Class::Goes] {
@@ -94,7 +133,15 @@ impl Batches {
             }
             first_allowed = all.batches.len().saturating_sub(1);
         }
-        all.add_soa(plan);
+        all.add_soa(plan, mark);
+        all
+    }
+
+    fn begun(mark: Option<&Mark>) -> Self {
+        let mut all = Self::default();
+        if let Some(mark) = mark {
+            all.place(vec![item(Action::Upsert, &mark.begun)], 0);
+        }
         all
     }
 
@@ -102,7 +149,11 @@ impl Batches {
     /// created that would be too much, something is deleted. `room` is RRsets that the quota leaves now. Where the zone fits
     /// in the end, it fits all along, change by change.
     pub fn within(plan: &Plan, room: usize) -> Self {
-        let mut all = Self::default();
+        Self::marked(plan, |mark| Self::in_room(plan, mark, room))
+    }
+
+    fn in_room(plan: &Plan, mark: Option<&Mark>, room: usize) -> Self {
+        let mut all = Self::begun(mark);
         let of = |class| plan.names.iter().filter(move |name| class_of(name) == class);
         let grows = |name: &&NameChanges| growth(name) > 0;
         let mut freeing = of(Class::Changes).filter(|name| !grows(name)).chain(of(Class::Goes));
@@ -122,14 +173,15 @@ impl Batches {
             add(name, &mut room);
         }
         freeing.for_each(|name| add(name, &mut room));
-        all.add_soa(plan);
+        all.add_soa(plan, mark);
         all
     }
 
-    fn add_soa(&mut self, plan: &Plan) {
-        if let Some(soa) = &plan.soa {
+    fn add_soa(&mut self, plan: &Plan, mark: Option<&Mark>) {
+        let soa = mark.map_or(plan.soa.as_ref(), |mark| mark.done.as_ref());
+        if let Some(soa) = soa {
             let last = self.batches.len().saturating_sub(1);
-            self.place(vec![Item { action: Action::Upsert, rrset: soa.clone() }], last);
+            self.place(vec![item(Action::Upsert, soa)], last);
         }
     }
 
@@ -139,26 +191,42 @@ impl Batches {
             self.place(items, first_allowed);
             return;
         }
+        let pieces = pieces(&name.changes);
+        if pieces.len() > 1 {
+            self.not_atomic.push(name.name.clone());
+        }
         // Each piece behind the one before it, for the deletions must come first.
-        self.not_atomic.push(name.name.clone());
-        for piece in pieces(&name.changes) {
+        for Piece { items, instead } in pieces {
+            if instead.is_some() {
+                // By itself: what else were with it could be refused, and this with it.
+                self.batches.push(Batch::of_items(items).in_place_of(instead));
+                continue;
+            }
             let last = self.batches.len().saturating_sub(1).max(first_allowed);
-            self.place(piece, last);
+            self.place(items, last);
         }
     }
 
     /// Into the first batch with room, or a new one. The items must fit an empty batch.
     fn place(&mut self, items: Vec<Item>, first_allowed: usize) {
         let cost = cost_of(&items);
-        let open = self.batches.iter_mut().skip(first_allowed).find(|batch| batch.cost.plus(cost).fits());
+        let has_room = |batch: &&mut Batch| batch.instead.is_none() && batch.cost.plus(cost).fits();
+        let open = self.batches.iter_mut().skip(first_allowed).find(has_room);
         match open {
             Some(batch) => {
                 batch.cost = batch.cost.plus(cost);
                 batch.items.extend(items);
             }
-            None => self.batches.push(Batch { items, cost }),
+            None => self.batches.push(Batch { items, instead: None, cost }),
         }
     }
+}
+
+/// What belongs into one request.
+struct Piece {
+    items: Vec<Item>,
+    /// As [`Batch::instead`].
+    instead: Option<RrsetText>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -177,6 +245,12 @@ fn class_of(name: &NameChanges) -> Class {
     } else {
         Class::Changes
     }
+}
+
+/// Whether an RRset of a name would be gone from one request to the next.
+pub(crate) fn is_gone_meanwhile(name: &NameChanges) -> bool {
+    !cost_of(&deletions_first(&name.changes)).fits()
+        && pieces(&name.changes).iter().any(|piece| piece.instead.is_some())
 }
 
 /// RRsets more at a name, or fewer.
@@ -206,15 +280,23 @@ pub(crate) fn deletions_first(changes: &[Change]) -> Vec<Item> {
 
 /// The changes of a name that is too much for one request, RRset by RRset. What takes the place of something else comes
 /// behind it, so deletions are first; a replacement stays whole where it fits.
-fn pieces(changes: &[Change]) -> Vec<Vec<Item>> {
+fn pieces(changes: &[Change]) -> Vec<Piece> {
     let mut pieces = Vec::new();
+    let mut add = |items, instead| pieces.push(Piece { items, instead });
     for change in changes {
         let items = deletions_first(std::slice::from_ref(change));
-        if cost_of(&items).fits() {
-            pieces.push(items);
-        } else {
-            // Either fits alone: a plan holds no RRset that does not.
-            pieces.extend(items.into_iter().map(|item| vec![item]));
+        match change {
+            Change::Replace { old, new } if !cost_of(&items).fits() => {
+                let whole = vec![item(Action::Upsert, new)];
+                if cost_of(&whole).fits() {
+                    add(whole, None);
+                } else {
+                    // Either fits alone: a plan holds no RRset that does not.
+                    add(vec![item(Action::Delete, old)], None);
+                    add(vec![item(Action::Create, new)], Some(old.clone()));
+                }
+            }
+            _ => add(items, None),
         }
     }
     pieces

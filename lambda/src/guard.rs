@@ -3,7 +3,7 @@
 //! 1. `other_zone`: it is another zone's. Held.
 //! 2. `signed`: it holds a DNSKEY at its apex, and unsigned under a parent's DS it would be bogus. Held.
 //! 3. `stale`: its serial is not newer (RFC 1982). Dropped, unless an operator accepted the rollback.
-//! 4. `unchanged`: its serial is the hosted zone's, and nobody asked for a full comparison.
+//! 4. `unchanged`: its serial is the hosted zone's, which says what is there, and nobody asked for a full comparison.
 //! 5. `held`: it would delete too much. Held until an operator approves it, for this message and so for this digest.
 //! 6. `over_quota`: the hosted zone may not hold as much. Held.
 //!
@@ -139,7 +139,8 @@ pub fn on_serial(hosted: &HostedSoa, snapshot: Serial, terms: Terms<'_>) -> Verd
         return Verdict::Proceed;
     }
     if hosted.soa.serial == snapshot {
-        return if terms.trusts_serial { Verdict::Unchanged } else { Verdict::Proceed };
+        let is_there = terms.trusts_serial && !hosted.is_marked();
+        return if is_there { Verdict::Unchanged } else { Verdict::Proceed };
     }
     let is_forward = snapshot > hosted.soa.serial;
     if is_forward || terms.approved.contains(&Approval::Rollback) { Verdict::Proceed } else { Verdict::Stale }
@@ -204,6 +205,10 @@ mod tests {
         }
         let full = Terms { trusts_serial: false, ..TRUSTING };
         assert_eq!(on_serial(&hosted(7), Serial(7), full), Verdict::Proceed);
+        // Some of another version is there.
+        let marked = hosted(7).marked();
+        assert_eq!(on_serial(&marked, Serial(7), TRUSTING), Verdict::Proceed);
+        assert_eq!(on_serial(&marked, Serial(6), TRUSTING), Verdict::Stale);
     }
 
     #[test]

@@ -11,9 +11,13 @@
 //! group may count as done, and to take one again that was superseded costs nothing: so where a retry may help, the whole
 //! line is reported, and nothing of it is put aside yet.
 
+use std::any::Any;
+use std::fmt::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
 use secondary53_zone::message::{Approval, Message};
@@ -26,7 +30,7 @@ use crate::guard::{self, Held, Policy, Terms};
 use crate::isolate::Refused;
 use crate::metrics::{self, Took};
 use crate::overflow::{Overflow, OverflowError};
-use crate::plan::Counts;
+use crate::plan::{Counts, NameChanges, Plan};
 use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
 use crate::refusals::Refusals;
@@ -38,6 +42,8 @@ use crate::turns::Clock;
 const MARGIN: Duration = Duration::from_secs(2);
 /// Kept beside it, so that what was asked of Route 53 last is mostly answered.
 const LAST_ANSWER: Duration = Duration::from_secs(3);
+/// Receives of a message at which a worker that panics over it puts it aside.
+const MAX_PANICS: u32 = 3;
 
 /// All that one worker needs, made once at its start.
 #[derive(Debug)]
@@ -66,10 +72,13 @@ pub struct Worker {
 type Line = Vec<SqsMessage>;
 
 /// A message that no retry can mend.
-struct Unfit {
-    message: SqsMessage,
+struct Unfit<'a> {
+    message: &'a SqsMessage,
     why: Why,
 }
+
+/// A message as it came, and what it says.
+type Read<'a> = (&'a SqsMessage, Message);
 
 /// The line must come again.
 struct Again {
@@ -105,7 +114,12 @@ impl Worker {
         // Nothing is begun that will hardly end. What is under way all the same is cut off, and that is safe: the serial
         // says that the zone is not complete, and the next attempt compares anew.
         let stop_at = (self.clock)() + left.saturating_sub(LAST_ANSWER.min(left / 2));
-        let again = match tokio::time::timeout(left, self.work(line, stop_at)).await {
+        let work = async {
+            // Not for long: it matters only where this is the last that is heard of this worker.
+            _ = tokio::time::timeout(MARGIN / 2, self.queue.hold(&all, left + MARGIN)).await;
+            self.work_unharmed(&line, stop_at).await
+        };
+        let again = match tokio::time::timeout(left, work).await {
             Ok(Ok(())) => return Vec::new(),
             Ok(Err(again)) => again,
             Err(_) => {
@@ -121,11 +135,35 @@ impl Worker {
         all
     }
 
-    async fn work(&self, line: Line, stop_at: Duration) -> Result<(), Again> {
+    /// Works on a line. Where that panics, on each of its messages by itself, so that the one that does it is put aside and no
+    /// other, after a few attempts.
+    async fn work_unharmed(&self, line: &[SqsMessage], stop_at: Duration) -> Result<(), Again> {
+        // Whatever outlives it is whole: what is shared is behind locks that no step leaves half done.
+        let panic = match AssertUnwindSafe(self.work(line, stop_at)).catch_unwind().await {
+            Ok(worked) => return worked,
+            Err(panic) => words_of(panic.as_ref()).to_owned(),
+        };
+        let [message] = line else {
+            tracing::error!(messages = line.len(), panic, "the worker panicked: taking each message by itself");
+            for message in line {
+                Box::pin(self.work_unharmed(std::slice::from_ref(message), stop_at)).await?;
+            }
+            return Ok(());
+        };
+        let received = Undone::of(message).received;
+        tracing::error!(message_id = message.message_id, received, panic, "the worker panicked");
+        if received < MAX_PANICS {
+            return Err(Again::FAILED);
+        }
+        let reason = format!("the worker panicked over it, {received} times: {panic}; please report it");
+        self.put_aside(Unfit { message, why: Why::new(Kind::Panicked, reason) }).await
+    }
+
+    async fn work(&self, line: &[SqsMessage], stop_at: Duration) -> Result<(), Again> {
         let mut unfit = Vec::new();
-        let mut zones: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
+        let mut zones: Vec<Vec<Read<'_>>> = Vec::new();
         for received in line {
-            match parse(&received) {
+            match parse(received) {
                 Ok(message) => match zones.iter_mut().find(|zone| is_for_the_same(&zone[0].1, &message)) {
                     Some(messages) => messages.push((received, message)),
                     None => zones.push(vec![(received, message)]),
@@ -140,31 +178,38 @@ impl Worker {
                 self.work_on_zone(turn, &mut unfit, stop_at).await?;
             }
         }
-        for Unfit { message, why } in unfit {
-            let put = self.quarantine.put(&message, &why, self.now_ms()).await;
-            let message_id = message.message_id.as_deref().unwrap_or_default();
-            let zone = attribute_of(&message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
-            let (outcome, reason) = (why.kind.as_str(), &why.reason);
-            match put {
-                Ok(()) => tracing::error!(zone, message_id, outcome, reason, "quarantined"),
-                Err(error) => {
-                    tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
-                    return Err(Again::FAILED);
-                }
-            }
+        for unfit in unfit {
+            self.put_aside(unfit).await?;
         }
         Ok(())
     }
 
+    async fn put_aside(&self, Unfit { message, why }: Unfit<'_>) -> Result<(), Again> {
+        let put = self.quarantine.put(message, &why, self.now_ms()).await;
+        let message_id = message.message_id.as_deref().unwrap_or_default();
+        let zone = attribute_of(message, secondary53_zone::message::attribute::ZONE).unwrap_or_default();
+        let (outcome, reason) = (why.kind.as_str(), &why.reason);
+        match put {
+            Ok(()) => {
+                tracing::error!(zone, message_id, outcome, reason, "quarantined");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(zone, message_id, outcome, reason, %error, "not quarantined: it will come again");
+                Err(Again::FAILED)
+            }
+        }
+    }
+
     /// Of one zone's messages, what is worked on together. What an operator approved is applied in its turn, for no other
     /// message may do the same; and what came before a rollback is undone by it.
-    fn turns_of(&self, messages: Vec<(SqsMessage, Message)>) -> Vec<Vec<(SqsMessage, Message)>> {
+    fn turns_of<'a>(&self, messages: Vec<Read<'a>>) -> Vec<Vec<Read<'a>>> {
         let is_rollback = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
         let last_rollback =
             messages.iter().rposition(|(_, message)| is_rollback(message) && message.snapshot(self.limits).is_ok());
-        let mut turns: Vec<Vec<(SqsMessage, Message)>> = Vec::new();
+        let mut turns: Vec<Vec<Read<'_>>> = Vec::new();
         for message in messages.into_iter().skip(last_rollback.unwrap_or(0)) {
-            let is_alone = |(_, message): &(SqsMessage, Message)| !message.meta.approved.is_empty();
+            let is_alone = |(_, message): &Read<'_>| !message.meta.approved.is_empty();
             match turns.last_mut() {
                 Some(turn) if !is_alone(&message) && !turn.iter().any(is_alone) => turn.push(message),
                 _ => turns.push(vec![message]),
@@ -174,10 +219,10 @@ impl Worker {
     }
 
     /// Applies the newest of one zone's messages that is a snapshot at all.
-    async fn work_on_zone(
+    async fn work_on_zone<'a>(
         &self,
-        mut messages: Vec<(SqsMessage, Message)>,
-        unfit: &mut Vec<Unfit>,
+        mut messages: Vec<Read<'a>>,
+        unfit: &mut Vec<Unfit<'a>>,
         stop_at: Duration,
     ) -> Result<(), Again> {
         while let Some(newest) = newest_of(&messages) {
@@ -190,8 +235,6 @@ impl Worker {
                     continue;
                 }
             };
-            // A part of what it supersedes may have been done: then the hosted zone is not what its serial says.
-            let snapshot = if messages.is_empty() { snapshot } else { snapshot.with_delta(None) };
             // One that wants a full comparison is not superseded by one that does not.
             let trusts_serial =
                 message.reason.trusts_serial() && messages.iter().all(|(_, other)| other.reason.trusts_serial());
@@ -319,17 +362,14 @@ impl Worker {
                 let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
                 tracing::error!(
                     %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
-                    milliseconds, "RRsets refused: the rest was applied, and the serial stays"
+                    milliseconds, "RRsets refused: the serial stays"
                 );
-                for Refused { name, words, .. } in &refused {
-                    tracing::warn!(%zone, %serial, %name, %words, "refused by Route 53");
+                for Refused { name, rejection, .. } in &refused {
+                    let (by, words) = (if rejection.is_denied { "IAM" } else { "Route 53" }, &rejection.words);
+                    tracing::warn!(%zone, %serial, %name, by, %words, "refused");
                 }
-                let reason = format!(
-                    "Route 53 refused {} of the zone's RRsets; all others are as at serial {serial}, and the hosted zone's serial \
-                     was not advanced: the next snapshot tries again",
-                    rrsets.len()
-                );
-                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.words).collect();
+                let reason = reason_refused(&plan, &refused, serial);
+                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.rejection.words).collect();
                 words.dedup();
                 let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
                 Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))
@@ -359,6 +399,37 @@ impl Worker {
     }
 }
 
+/// What a panic says.
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
+
+fn reason_refused(plan: &Plan, refused: &[Refused], serial: Serial) -> String {
+    let count =
+        |refused: &mut dyn Iterator<Item = &Refused>| refused.map(|refused| refused.rrsets().len()).sum::<usize>();
+    let is_refused = |name: &NameChanges| refused.iter().any(|refused| refused.name == name.name);
+    let others = if plan.names.iter().all(is_refused) {
+        format!("all others are as at serial {serial}, and the hosted zone's serial was not advanced")
+    } else {
+        "so nothing was changed: without it nobody could tell what the hosted zone holds".to_owned()
+    };
+    let mut reason = format!(
+        "Route 53 refused {} of the zone's RRsets; {others}: the next snapshot tries again",
+        count(&mut refused.iter())
+    );
+    let denied = count(&mut refused.iter().filter(|refused| refused.rejection.is_denied));
+    if denied > 0 {
+        // Writing to a String does not fail.
+        _ = write!(
+            reason,
+            "; IAM denies the function {denied} of them: allow their types and names in the policy of its role \
+             (AllowDelegations of infra/template.yaml for NS) and replay this message"
+        );
+    }
+    reason
+}
+
 const fn kind_held(held: &Held) -> Kind {
     match held {
         Held::OtherZone { .. } => Kind::OtherZone,
@@ -377,6 +448,7 @@ const fn kind_of(error: &Route53Error) -> Kind {
         Route53Error::AlreadyMade => Kind::NoHostedZone,
         Route53Error::InvalidChangeBatch(_) => Kind::Rejected,
         Route53Error::Refused { .. }
+        | Route53Error::Denied(_)
         | Route53Error::Unavailable { .. }
         | Route53Error::OutOfTime { .. }
         | Route53Error::Answer(_)
@@ -424,7 +496,7 @@ fn is_for_the_same(a: &Message, b: &Message) -> bool {
 }
 
 /// The one that no other is newer than; of equals, the one that came last.
-fn newest_of(messages: &[(SqsMessage, Message)]) -> Option<usize> {
+fn newest_of(messages: &[Read<'_>]) -> Option<usize> {
     let mut newest: Option<(usize, Serial)> = None;
     for (index, (_, message)) in messages.iter().enumerate() {
         let is_older = newest.is_some_and(|(_, newest)| message.serial < newest);

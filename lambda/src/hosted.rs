@@ -121,6 +121,12 @@ pub fn sort_hosted(hosted: &mut [HostedRrset]) {
     hosted.sort_by(|a, b| a.text.name.cmp(&b.text.name).then(a.text.rtype.cmp(&b.text.rtype)));
 }
 
+/// The first label of RNAME while a hosted zone is on its way from its serial to another. RNAME is a mailbox for people to
+/// write to: Route 53 takes any, and nothing that resolves names reads it.
+const MARK: &[u8] = b"secondary53-unfinished";
+/// RNAME as Route 53 makes it.
+const ROUTE_53S_RNAME: [&[u8]; 3] = [b"awsdns-hostmaster", b"amazon", b"com"];
+
 /// What a hosted zone's SOA says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostedSoa {
@@ -138,6 +144,37 @@ impl HostedSoa {
         let rdata = value::from_text(Rtype::SOA, value).map_err(unreadable)?;
         let soa = Soa::from_rdata(&rdata).map_err(|error: RdataError| unreadable(error.into()))?;
         Ok(Self { soa, ttl: text.ttl })
+    }
+
+    /// Whether some of another version was applied: what the hosted zone holds is not what its serial says.
+    pub fn is_marked(&self) -> bool {
+        self.soa.rname.by_ref().labels().next() == Some(MARK)
+    }
+
+    /// The same, marked.
+    #[must_use]
+    pub fn marked(&self) -> Self {
+        let unmarked = self.rname();
+        let rname = Name::from_labels(std::iter::once(MARK).chain(unmarked.by_ref().labels()))
+            // Where somebody has set one that leaves no room, it gives way.
+            .or_else(|_| Name::from_labels(std::iter::once(MARK).chain(ROUTE_53S_RNAME)))
+            .unwrap_or(unmarked);
+        Self { soa: Soa { rname, ..self.soa.clone() }, ttl: self.ttl }
+    }
+
+    /// RNAME without a mark.
+    pub fn rname(&self) -> Name {
+        let rname = self.soa.rname.by_ref();
+        let unmarked = Name::from_labels(rname.labels().skip(usize::from(self.is_marked())));
+        unmarked.unwrap_or_else(|_| rname.to_name())
+    }
+
+    /// The SOA's RRset.
+    pub fn to_text(&self, apex: &Name) -> RrsetText {
+        let Soa { mname, rname, serial, refresh, retry, expire, minimum } = &self.soa;
+        let (mname, rname) = (value::name_text(mname.by_ref()), value::name_text(rname.by_ref()));
+        let value = format!("{mname} {rname} {serial} {refresh} {retry} {expire} {minimum}");
+        RrsetText { name: apex.clone(), rtype: Rtype::SOA, ttl: self.ttl, values: vec![value] }
     }
 
     /// Whether it is still the SOA that Route 53 makes with a zone ("NS and SOA records", Amazon Route 53 Developer
@@ -196,5 +233,35 @@ mod tests {
         let synced = "ns-1.awsdns-01.com. awsdns-hostmaster.amazon.com. 1 3600 900 1209600 86400";
         assert!(!soa(synced).unwrap().is_route_53s_own());
         assert!(matches!(soa("ns. host. 1"), Err(HostedError::Soa { .. })));
+    }
+
+    #[test]
+    fn a_mark_is_known_and_leaves_no_trace() {
+        let apex = Name::parse("example.com").unwrap();
+        let read = |rname: &str, ttl| {
+            let values = vec![format!("ns. {rname} 7 1 2 3 4")];
+            HostedSoa::read(&RrsetText { name: apex.clone(), rtype: Rtype::SOA, ttl, values }).unwrap()
+        };
+        let long = format!("{}x.", "abcdefghi.".repeat(23));
+        for (rname, after) in [
+            ("awsdns-hostmaster.amazon.com.", "awsdns-hostmaster.amazon.com."),
+            ("a\\056b.example.net.", "a\\056b.example.net."),
+            (".", "."),
+            // There is no room beside this one.
+            (&long, "awsdns-hostmaster.amazon.com."),
+        ] {
+            for ttl in [0, 1, 900, i32::MAX.cast_unsigned()] {
+                let soa = read(rname, ttl);
+                assert_eq!((soa.is_marked(), soa.rname()), (false, soa.soa.rname.clone()));
+                let marked = soa.marked();
+                assert!(marked.is_marked() && marked != soa, "{rname}");
+                assert_eq!((marked.soa.serial, marked.ttl), (soa.soa.serial, ttl));
+                assert_eq!(
+                    (marked.marked(), HostedSoa::read(&marked.to_text(&apex)).unwrap()),
+                    (marked.clone(), marked.clone())
+                );
+                assert_eq!(marked.rname(), read(after, ttl).soa.rname);
+            }
+        }
     }
 }

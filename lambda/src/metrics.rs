@@ -103,7 +103,7 @@ fn line(zone: &Name, name: &str, rtype: Rtype, count: usize, at_ms: u64) -> Stri
 mod tests {
     use super::*;
     use crate::guard::Held;
-    use crate::isolate::Refused;
+    use crate::isolate::{Refused, Rejection};
     use crate::plan::{LeftOut, NameChanges, WhyLeftOut};
 
     #[test]
@@ -143,7 +143,10 @@ mod tests {
     fn what_became_of_a_snapshot_is_one_line_or_none() {
         let zone = Name::parse("example.com").unwrap();
         let applied = |path| Ok(Outcome::Applied { plan: Plan::default(), batches: 1, path });
-        let refused = Refused::of(&NameChanges { name: zone.clone(), changes: Vec::new(), others_stay: false }, "No.");
+        let refused = Refused::of(
+            &NameChanges { name: zone.clone(), changes: Vec::new(), others_stay: false },
+            &Rejection { words: "No.".to_owned(), is_denied: false },
+        );
         let held = || Ok(Outcome::Held { held: Held::Signed(zone.clone()), plan: None });
         let busy = Took { calls: 3, throttles: 2, superseded: 1, notify_to_accepted_ms: Some(1_500) };
         let idle = Took::default();

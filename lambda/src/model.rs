@@ -97,6 +97,24 @@ pub(crate) fn zones() -> impl Strategy<Value = Zone> {
     })
 }
 
+/// The same zone, of which so many TXT RRsets have nearly as much text as a request takes.
+pub(crate) fn widened(zone: &Zone, mut count: usize) -> Zone {
+    let mut builder = ZoneBuilder::new(zone.apex().clone(), Limits::default());
+    for rrset in zone.rrsets() {
+        let is_wide = rrset.rtype() == Rtype::TXT && count > 0;
+        count -= usize::from(is_wide);
+        for rdata in rrset.rdata() {
+            // Of the three values that there are at most each becomes three of 3,000 characters.
+            let string = |number: u8| [&[255][..], &[b'0' + number; 255]].concat().repeat(12);
+            let wide = (0..3).map(|number| [rdata, &string(number)].concat());
+            for rdata in if is_wide { wide.collect() } else { vec![rdata.to_vec()] } {
+                builder.push(rrset.owner(), rrset.rtype(), rrset.ttl(), &rdata).unwrap();
+            }
+        }
+    }
+    builder.build().unwrap().zone
+}
+
 /// What Route 53 holds once a zone is in it, in canonical order.
 pub(crate) fn hosted_of(zone: &Zone) -> Vec<HostedRrset> {
     let text = |rtype, rdata| value::to_text(rtype, rdata).unwrap();

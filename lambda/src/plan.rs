@@ -29,6 +29,8 @@ pub struct Plan {
     pub names: Vec<NameChanges>,
     /// The SOA as it is to be; `None` where it is so already.
     pub soa: Option<RrsetText>,
+    /// What is done to the SOA where this is not done by one request.
+    pub mark: Option<Mark>,
     /// What is not ours and stays.
     pub kept: Vec<(Name, Rtype, Foreign)>,
     /// What the primary holds where something that is not ours stands: Route 53's stays.
@@ -41,6 +43,18 @@ pub struct Plan {
     pub ours: usize,
     /// RRsets that the hosted zone has now, all that count towards its quota.
     pub there: usize,
+}
+
+/// The SOA of a hosted zone while it is neither what its serial says nor what it is to be. It is marked before anything else
+/// is done or with it, so that nobody takes what the serial says for what is there; [`HostedSoa::is_marked`] tells.
+///
+/// There is none where the hosted zone is marked already, and where its serial says nothing: it is Route 53's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The SOA as it is, marked.
+    pub begun: RrsetText,
+    /// The SOA in the end, where all is done; `None` where some is known not to be.
+    pub done: Option<RrsetText>,
 }
 
 /// The changes at one name. They belong into one batch, the deletions first: a CNAME excludes every other type.
@@ -195,7 +209,16 @@ impl Plan {
         }
         let soa = desired.iter().find(|rrset| rrset.rtype() == Rtype::SOA);
         plan.soa = soa.and_then(|soa| soa_to_be(hosted_soa, soa));
+        if !plan.names.is_empty() && !hosted_soa.is_marked() && !hosted_soa.is_route_53s_own() {
+            let done = plan.soa.clone().unwrap_or_else(|| hosted_soa.to_text(apex));
+            plan.mark = Some(Mark { begun: hosted_soa.marked().to_text(apex), done: Some(done) });
+        }
         plan
+    }
+
+    /// Whether it does the same as another, whatever becomes of the SOA meanwhile.
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        (&self.names, &self.soa) == (&other.names, &other.soa)
     }
 
     /// Whether there is nothing to do.
@@ -353,25 +376,20 @@ fn is_same(hosted: &RrsetText, new: &RrsetText) -> bool {
     hosted.values == new.values || read(hosted).is_some_and(|rdata| Some(rdata) == read(new))
 }
 
-/// MNAME and RNAME stay Route 53's, the rest is the primary's.
+/// MNAME and RNAME stay Route 53's, without a mark; the rest is the primary's.
 fn soa_to_be(hosted: &HostedSoa, desired: &Rrset<'_>) -> Option<RrsetText> {
     let wanted = desired.rdata().next().and_then(|rdata| Soa::from_rdata(rdata).ok())?;
-    let to_be = Soa {
+    let soa = Soa {
         mname: hosted.soa.mname.clone(),
-        rname: hosted.soa.rname.clone(),
+        rname: hosted.rname(),
         refresh: wanted.refresh.min(MAX_SECONDS),
         retry: wanted.retry.min(MAX_SECONDS),
         expire: wanted.expire.min(MAX_SECONDS),
         minimum: wanted.minimum.min(MAX_SECONDS),
         ..wanted
     };
-    if to_be == hosted.soa && hosted.ttl == desired.ttl() {
-        return None;
-    }
-    let Soa { mname, rname, serial, refresh, retry, expire, minimum } = &to_be;
-    let (mname, rname) = (value::name_text(mname.by_ref()), value::name_text(rname.by_ref()));
-    let value = format!("{mname} {rname} {serial} {refresh} {retry} {expire} {minimum}");
-    Some(RrsetText { name: desired.owner().to_name(), rtype: Rtype::SOA, ttl: desired.ttl(), values: vec![value] })
+    let to_be = HostedSoa { soa, ttl: desired.ttl() };
+    (to_be != *hosted).then(|| to_be.to_text(&desired.owner().to_name()))
 }
 
 #[cfg(test)]

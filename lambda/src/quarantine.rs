@@ -47,6 +47,8 @@ pub enum Kind {
     Rejected,
     /// Route 53 refused the worker.
     Refused,
+    /// The worker panicked over it.
+    Panicked,
 }
 
 impl Kind {
@@ -62,6 +64,7 @@ impl Kind {
             Self::OverQuota => "over_quota",
             Self::Rejected => "rejected",
             Self::Refused => "refused",
+            Self::Panicked => "panicked",
         }
     }
 }

@@ -4,6 +4,9 @@
 //! that crashed. A zone that goes on, or that Route 53 throttles, is to come again in seconds. A message must not be sent anew
 //! for that: Lambda takes a function that feeds its own queue for a loop, and stops it ("Use Lambda recursive loop
 //! detection", AWS Lambda Developer Guide).
+//!
+//! A worker that crashes says nothing. So of a message that came before it is said at the beginning when it comes again if
+//! no more is heard: a message that ends every worker holds up its zone for hours and not for days.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +24,9 @@ const GOES_ON: Duration = Duration::from_secs(1);
 /// `infra/template.yaml`.
 const TRIES_AGAIN: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_mins(15) };
 
+/// From the end of an invocation until what it left without a word comes again.
+const AFTER_THE_END: Duration = Duration::from_secs(10);
+
 /// A message that is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undone {
@@ -29,7 +35,8 @@ pub struct Undone {
     pub id: String,
     receipt: Option<String>,
     url: Option<String>,
-    received: u32,
+    /// How often a worker has had it, this one counted.
+    pub received: u32,
 }
 
 /// The queue.
@@ -62,7 +69,18 @@ impl Queue {
     pub async fn take_back(&self, line: &[Undone], got_ahead: bool) {
         // All at one time, for they wait for one another; how often they came is the first one's.
         let received = line.iter().map(|undone| undone.received).max().unwrap_or(1);
-        let wait = wait(received, got_ahead, fastrand::u32(..));
+        self.come_again(line, wait(received, got_ahead, fastrand::u32(..))).await;
+    }
+
+    /// Says that messages of a line of which one came before come again soon after this invocation, of which so much is
+    /// left, should it end without a word.
+    pub async fn hold(&self, line: &[Undone], left: Duration) {
+        if line.iter().any(|undone| undone.received > 1) {
+            self.come_again(line, left + AFTER_THE_END).await;
+        }
+    }
+
+    async fn come_again(&self, line: &[Undone], wait: Duration) {
         let seconds = i32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
         let mut by_url: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for undone in line {

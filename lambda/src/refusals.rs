@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::isolate::Refused;
-use crate::plan::{NameChanges, Plan};
+use crate::plan::{Mark, NameChanges, Plan};
 
 /// Names of one hosted zone, and hosted zones: a bound on memory. What is forgotten is searched for again.
 const MAX_NAMES: usize = 1_000;
@@ -13,23 +13,53 @@ const MAX_ZONES: usize = 1_000;
 
 /// By the hosted zone's id.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<String, Vec<NameChanges>>>);
+pub struct Refusals(Mutex<HashMap<String, Vec<Known>>>);
+
+/// What is known of one name.
+#[derive(Debug)]
+struct Known {
+    name: NameChanges,
+    /// By IAM.
+    is_denied: bool,
+}
+
+/// A plan, and what of it is known to be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// All else. It has no SOA where anything is known: the serial must not be ahead of the zone.
+    pub good: Plan,
+    /// By Route 53.
+    pub refused: Plan,
+    /// By IAM.
+    pub denied: Plan,
+}
+
+impl Split {
+    /// Whether nothing is known to be refused.
+    pub fn is_all_good(&self) -> bool {
+        self.refused.is_empty() && self.denied.is_empty()
+    }
+}
 
 impl Refusals {
-    /// Takes out of a plan what is known to be refused and has not changed since: the plan without it, and it. Where that is
-    /// anything, the plan has no SOA: the serial must not be ahead of the zone.
-    pub fn split(&self, hosted_zone: &str, plan: &Plan) -> (Plan, Plan) {
+    /// Takes out of a plan what is known to be refused and has not changed since.
+    pub fn split(&self, hosted_zone: &str, plan: &Plan) -> Split {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = known.get(hosted_zone).map(Vec::as_slice).unwrap_or_default();
-        let (bad, good): (Vec<_>, Vec<_>) = plan.names.iter().cloned().partition(|name| known.contains(name));
-        let soa = plan.soa.clone().filter(|_| bad.is_empty());
-        let of = |names, soa| Plan { names, soa, there: plan.there, ..Plan::default() };
-        (of(good, soa), of(bad, None))
-    }
-
-    /// Whether anything is known to be refused of a hosted zone.
-    pub fn is_any(&self, hosted_zone: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(hosted_zone)
+        let (mut good, mut refused, mut denied) = (Vec::new(), Vec::new(), Vec::new());
+        for name in &plan.names {
+            let names = match known.iter().find(|known| known.name == *name) {
+                None => &mut good,
+                Some(Known { is_denied: false, .. }) => &mut refused,
+                Some(Known { is_denied: true, .. }) => &mut denied,
+            };
+            names.push(name.clone());
+        }
+        let is_all = refused.is_empty() && denied.is_empty();
+        let of = |names| Plan { names, there: plan.there, ..Plan::default() };
+        let mark = plan.mark.clone().map(|mark| Mark { done: mark.done.filter(|_| is_all), ..mark });
+        let good = Plan { soa: plan.soa.clone().filter(|_| is_all), mark, ..of(good) };
+        Split { good, refused: of(refused), denied: of(denied) }
     }
 
     /// The hosted zone is complete.
@@ -39,8 +69,11 @@ impl Refusals {
 
     /// Remembers what was refused of a plan, in the place of all that was remembered of the hosted zone.
     pub fn remember(&self, hosted_zone: &str, plan: &Plan, refused: &[Refused]) {
-        let is_refused = |name: &&NameChanges| refused.iter().any(|refused| refused.name == name.name);
-        let names: Vec<NameChanges> = plan.names.iter().filter(is_refused).take(MAX_NAMES).cloned().collect();
+        let known = |name: &NameChanges| {
+            let refused = refused.iter().find(|refused| refused.name == name.name)?;
+            Some(Known { name: name.clone(), is_denied: refused.rejection.is_denied })
+        };
+        let names: Vec<Known> = plan.names.iter().filter_map(known).take(MAX_NAMES).collect();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if names.is_empty() {
             known.remove(hosted_zone);
@@ -55,6 +88,7 @@ mod tests {
     use secondary53_zone::rrset::Rtype;
 
     use super::*;
+    use crate::isolate::Rejection;
     use crate::model::{hosted_of, name, with_serial, zone};
 
     #[test]
@@ -66,17 +100,24 @@ mod tests {
         };
         let refusals = Refusals::default();
         let first = plan("192.0.2.1");
-        assert_eq!(refusals.split("Z", &first).0.names, first.names);
-        let refused = Refused { name: name("bad.example.com"), items: Vec::new(), words: String::new() };
-        refusals.remember("Z", &first, &[refused]);
+        assert_eq!(refusals.split("Z", &first).good.names, first.names);
+        for is_denied in [false, true] {
+            let rejection = Rejection { words: String::new(), is_denied };
+            let refused = Refused { name: name("bad.example.com"), items: Vec::new(), rejection };
+            refusals.remember("Z", &first, &[refused]);
 
-        let (good, bad) = refusals.split("Z", &first);
-        assert_eq!((good.names.len(), bad.names.len(), good.soa, bad.soa), (1, 1, None, None));
-        let (good, bad) = refusals.split("Z", &plan("192.0.2.2"));
-        assert_eq!((good.names.len(), bad.names.len(), good.soa.is_some()), (2, 0, true));
-        assert_eq!(refusals.split("ZOTHER", &first).1.names.len(), 0);
-        assert!(refusals.is_any("Z") && !refusals.is_any("ZOTHER"));
+            let split = refusals.split("Z", &first);
+            let Split { good, refused, denied } = &split;
+            let (bad, none) = if is_denied { (denied, refused) } else { (refused, denied) };
+            assert_eq!((good.names.len(), bad.names.len(), none.names.len()), (1, 1, 0));
+            assert_eq!((&good.soa, &bad.soa, split.is_all_good()), (&None, &None, false));
+            assert_eq!(good.mark.as_ref().map(|mark| &mark.done), Some(&None));
+            let Split { good, refused, .. } = refusals.split("Z", &plan("192.0.2.2"));
+            assert_eq!((good.names.len(), refused.names.len(), good.soa.is_some()), (2, 0, true));
+            assert_eq!(good.mark.map(|mark| mark.done), Some(good.soa));
+        }
+        assert!(refusals.split("ZOTHER", &first).is_all_good());
         refusals.forget("Z");
-        assert_eq!(refusals.split("Z", &first).1.names.len(), 0);
+        assert!(refusals.split("Z", &first).is_all_good());
     }
 }

@@ -40,6 +40,8 @@ const MAX_PAGES: u32 = 2_000;
 const MAX_ZONE_PAGES: u32 = 10;
 /// The longest comment of a change (`ChangeBatch`).
 const MAX_COMMENT: usize = 256;
+/// The action that changes a hosted zone.
+const CHANGE: &str = "ChangeResourceRecordSets";
 /// In the place of AWS's code, where the SDK did not take a request.
 const NOT_SENT: &str = "not sent";
 
@@ -85,6 +87,12 @@ pub enum Route53Error {
     /// `InvalidChangeBatch`: at least one change does not fit what is there, or cannot be. Nothing of the batch was done.
     #[error("Route 53 refused the changes: {0}")]
     InvalidChangeBatch(String),
+    /// IAM does not allow the function all of these changes: a policy may name types and names. Nothing of the batch was
+    /// done.
+    #[error(
+        "the function may not make the changes: {0}; give its role route53:ChangeResourceRecordSets for the hosted zone"
+    )]
+    Denied(String),
     /// Asking again will not help.
     #[error("Route 53 refused {operation}: {code}: {message}")]
     Refused {
@@ -308,18 +316,17 @@ impl HostedZone<'_> {
 
     /// Applies one batch, all of it or nothing.
     pub async fn change(&mut self, batch: &Batch, comment: &str) -> Result<(), Route53Error> {
-        const OPERATION: &str = "ChangeResourceRecordSets";
         let comment: String = comment.chars().take(MAX_COMMENT).collect();
         let changes = batch.items.iter().map(change_of).collect::<Result<Vec<_>, _>>();
         let changes =
             changes.and_then(|changes| ChangeBatch::builder().comment(comment).set_changes(Some(changes)).build());
         // Only a field that was forgotten above makes a builder fail.
-        let changes = changes.map_err(|error| refused(OPERATION, &error))?;
+        let changes = changes.map_err(|error| refused(CHANGE, &error))?;
         let request = self.client.change_resource_record_sets().hosted_zone_id(&self.id).change_batch(changes);
         // Once, however often it is sent: what was throttled was not charged for.
         let turn = self.turns.changes(batch.changes(), &self.id, self.stop_at).await;
-        turn.map_err(|OutOfTime| Route53Error::OutOfTime { operation: OPERATION })?;
-        let answer = self.attempts(OPERATION).ask(|| request.clone().send()).await?;
+        turn.map_err(|OutOfTime| Route53Error::OutOfTime { operation: CHANGE })?;
+        let answer = self.attempts(CHANGE).ask(|| request.clone().send()).await?;
         self.applied += 1;
         self.last_change = answer.change_info().map(|info| bare_id(info.id()).to_owned());
         if let Some(onlooker) = &self.onlooker {

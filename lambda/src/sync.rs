@@ -13,12 +13,12 @@ use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
 
-use crate::batch::{Action, Batches, Item};
+use crate::batch::{Action, Batch, Batches, Item, is_gone_meanwhile};
 use crate::guard::{self, Held, Passed, Terms, Verdict};
-use crate::hosted::{HostedError, HostedRrset, HostedSoa};
-use crate::isolate::{Isolation, Refused};
-use crate::plan::Plan;
-use crate::refusals::Refusals;
+use crate::hosted::{HostedError, HostedRrset, HostedSoa, RrsetText};
+use crate::isolate::{Isolation, Refused, Rejection};
+use crate::plan::{NameChanges, Plan};
+use crate::refusals::{Refusals, Split};
 use crate::route53::{HostedZone, Route53Error};
 
 /// How often at most a zone is read and compared anew because Route 53 refused a batch. Each time something must have
@@ -28,6 +28,9 @@ const MAX_ATTEMPTS: u32 = 50;
 /// How often at most bad RRsets are searched for. A second search has something to find only where someone else was at work
 /// during the first.
 const MAX_SEARCHES: u32 = 3;
+/// Requests that IAM denies from the beginning of a search on, and no other answer. Then it is not a type or a name that the
+/// function may not change, but this hosted zone.
+const MAX_DENIALS: u32 = 8;
 
 /// What became of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,9 +85,10 @@ impl Path {
 
 /// Brings a hosted zone up to a snapshot.
 ///
-/// The fast path is taken where the hosted zone's serial is the one that the snapshot's delta starts from, and nobody asked
-/// for a full comparison. The serial says that the zone is complete at it, and what someone else did meanwhile to an RRset
-/// that changes is found by Route 53, which then refuses; what they did elsewhere is found by the next full comparison.
+/// The fast path is taken where the hosted zone's SOA is the one that the snapshot's delta starts from, without a mark, and
+/// nobody asked for a full comparison. Such a SOA says that the zone is complete at its serial, and what someone else did
+/// meanwhile to an RRset that changes is found by Route 53, which then refuses; what they did elsewhere is found by the next
+/// full comparison.
 pub async fn sync(
     hosted: &mut HostedZone<'_>,
     snapshot: &Snapshot,
@@ -104,18 +108,17 @@ pub async fn sync(
             Verdict::Unchanged => return Ok(Outcome::Unchanged),
             Verdict::Stale => return Ok(Outcome::Stale),
         }
-        if let Some(plan) = fast(hosted, snapshot, &soa, terms, refusals) {
-            match send(hosted, &Batches::of(&plan), desired).await {
+        if let Some(plan) = fast(hosted, snapshot, &soa, terms) {
+            match send(hosted, &Batches::of(&plan), desired).await? {
                 Ok(batches) => return Ok(Outcome::Applied { plan, batches, path: Path::Fast }),
-                Err(Route53Error::InvalidChangeBatch(words)) => {
+                Err(Rejection { words, .. }) => {
                     tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "what changed does not fit the hosted zone: reading it");
                     done = Some(plan);
                 }
-                Err(error) => return Err(error),
             }
         }
     }
-    let mut before: Option<(Plan, String)> = None;
+    let mut before: Option<(Plan, Rejection)> = None;
     let mut found: Option<Vec<Refused>> = None;
     let mut searches = 0;
     for _ in 0..MAX_ATTEMPTS {
@@ -137,7 +140,8 @@ pub async fn sync(
         if let Err(held) = guard::on_plan(&plan, terms) {
             return Ok(Outcome::Held { held, plan: Some(plan) });
         }
-        let (good, known) = refusals.split(&hosted.id, &plan);
+        let split = refusals.split(&hosted.id, &plan);
+        let good = &split.good;
         if good.is_empty()
             && let Some(mut refused) = found.take()
         {
@@ -146,12 +150,14 @@ pub async fn sync(
             refused.retain(|refused| plan.names.iter().any(|name| name.name == refused.name));
             return Ok(Outcome::Refused { plan, refused });
         }
-        if let Some((_, words)) = before.take_if(|(before, _)| *before == plan) {
+        if let Some((_, rejection)) = before.take_if(|(before, _)| before.does_the_same(&plan)) {
             // Nothing has changed since, so neither would the answer: Route 53 means it.
             if good.names.is_empty() {
-                return Ok(Outcome::Refused { refused: soa_refused(&plan, words), plan });
+                let refused = plan.soa.iter().map(|soa| soa_refused(soa, &rejection)).collect();
+                return Ok(Outcome::Refused { refused, plan });
             }
-            if hosted.assured_quota() >= plan.size_at_most() && plan.size_at_most() > plan.there {
+            if !rejection.is_denied && hosted.assured_quota() >= plan.size_at_most() && plan.size_at_most() > plan.there
+            {
                 // Whatever its words: that there is no room is a reason that is no RRset's own.
                 if hosted.quota().await? < plan.size_at_most() {
                     continue;
@@ -159,18 +165,24 @@ pub async fn sync(
             }
             searches += 1;
             if searches > MAX_SEARCHES {
-                return Err(Route53Error::Unsettled(words));
+                return Err(Route53Error::Unsettled(rejection.words));
             }
+            let words = &rejection.words;
             tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch is refused: looking for what is bad in it");
-            let batches = match fit(hosted, &Plan { soa: None, ..good }).await? {
+            let batches = match fit(hosted, &Plan { soa: None, mark: None, ..good.clone() }).await? {
                 Ok(batches) => batches,
                 Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
             };
             // Had any batch been applied, the plan would be another: it was the first that was refused.
-            let isolation = Isolation::of_refused(batches.batches, &words);
-            let mut refused = search(hosted, isolation, desired).await?;
-            let known = known.names.iter().map(|name| Refused::of(name, &words));
-            refused.extend(known);
+            let isolation = Isolation::of_refused(batches.batches, &rejection);
+            let mut begun = plan.mark.as_ref().map(|mark| &mark.begun);
+            let mut refused = match search(hosted, isolation, &mut begun, rejection.is_denied, desired).await? {
+                Ok(refused) => refused,
+                Err(refused) => return Ok(Outcome::Refused { refused: vec![refused], plan }),
+            };
+            let known = split.refused.names.iter().map(|name| Refused::of(name, &rejection));
+            let denied = Rejection { is_denied: true, ..rejection.clone() };
+            refused.extend(known.chain(split.denied.names.iter().map(|name| Refused::of(name, &denied))));
             refusals.remember(&hosted.id, &plan, &refused);
             found = (!refused.is_empty()).then_some(refused);
             done.get_or_insert(plan);
@@ -178,51 +190,45 @@ pub async fn sync(
         }
         found = None;
         if !good.is_empty() {
-            let batches = match fit(hosted, &good).await? {
+            let batches = match fit(hosted, good).await? {
                 Ok(batches) => batches,
                 Err(held) => return Ok(Outcome::Held { held, plan: Some(plan) }),
             };
-            match send(hosted, &batches, desired).await {
-                Ok(batches) if known.is_empty() => {
+            match send(hosted, &batches, desired).await? {
+                Ok(batches) if split.is_all_good() => {
                     refusals.forget(&hosted.id);
                     return Ok(Outcome::Applied { plan, batches, path: Path::Full });
                 }
                 Ok(_) => {}
-                Err(Route53Error::InvalidChangeBatch(words)) => {
+                Err(rejection) => {
+                    let words = &rejection.words;
                     tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch was refused: reading the zone anew");
                     done = Some(plan.clone());
-                    before = Some((plan, words));
+                    before = Some((plan, rejection));
                     continue;
                 }
-                Err(error) => return Err(error),
             }
         }
-        // What was refused the last time is asked for again, apart.
-        let refused = search(hosted, Isolation::of_known(Batches::of(&known).batches), desired).await?;
+        let refused = match ask_again(hosted, &split, desired).await? {
+            Ok(refused) => refused,
+            Err(refused) => return Ok(Outcome::Refused { refused: vec![refused], plan }),
+        };
         refusals.remember(&hosted.id, &plan, &refused);
         if !refused.is_empty() {
-            return Ok(Outcome::Refused { plan: known, refused });
+            let Split { refused: mut left, denied, .. } = split;
+            left.names.extend(denied.names);
+            return Ok(Outcome::Refused { plan: left, refused });
         }
         // It is good now: what is left is the serial.
         done = Some(plan);
     }
-    Err(Route53Error::Unsettled(before.map(|(_, words)| words).unwrap_or_default()))
+    Err(Route53Error::Unsettled(before.map(|(_, rejection)| rejection.words).unwrap_or_default()))
 }
 
 /// The plan of the fast path, where that can be taken.
-fn fast(
-    hosted: &HostedZone<'_>,
-    snapshot: &Snapshot,
-    soa: &HostedSoa,
-    terms: Terms<'_>,
-    refusals: &Refusals,
-) -> Option<Plan> {
+fn fast(hosted: &HostedZone<'_>, snapshot: &Snapshot, soa: &HostedSoa, terms: Terms<'_>) -> Option<Plan> {
     let starts_here = |delta: &&Delta| Plan::is_done_in(soa, delta.before()) && !soa.is_route_53s_own();
     let delta = snapshot.delta().filter(starts_here)?;
-    if refusals.is_any(&hosted.id) {
-        // Some of a later serial was applied: the hosted zone is not what its serial says.
-        return None;
-    }
     if !delta.leads_to(snapshot.zone()) {
         tracing::warn!(zone = %snapshot.zone().apex(), "the snapshot's delta does not lead to its zone: passed over");
         return None;
@@ -233,14 +239,19 @@ fn fast(
     is_plain.then_some(plan)
 }
 
-/// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one: it rides in the last batch.
+/// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one, for it rides in the last batch,
+/// and the SOA is marked.
 pub async fn apply(
     hosted: &mut HostedZone<'_>,
     passed: Passed<'_>,
     desired: &Zone,
 ) -> Result<Result<usize, Held>, Route53Error> {
     match fit(hosted, passed.plan()).await? {
-        Ok(batches) => Ok(Ok(send(hosted, &batches, desired).await?)),
+        Ok(batches) => match send(hosted, &batches, desired).await? {
+            Ok(batches) => Ok(Ok(batches)),
+            Err(Rejection { words, is_denied: false }) => Err(Route53Error::InvalidChangeBatch(words)),
+            Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words)),
+        },
         Err(held) => Ok(Err(held)),
     }
 }
@@ -259,46 +270,160 @@ async fn fit(hosted: &mut HostedZone<'_>, plan: &Plan) -> Result<Result<Batches,
     Ok(Ok(if fits { Batches::of(plan) } else { Batches::within(plan, room) }))
 }
 
-async fn send(hosted: &mut HostedZone<'_>, all: &Batches, desired: &Zone) -> Result<usize, Route53Error> {
+/// How many requests it took, or the answer to the first that was not taken.
+async fn send(
+    hosted: &mut HostedZone<'_>,
+    all: &Batches,
+    desired: &Zone,
+) -> Result<Result<usize, Rejection>, Route53Error> {
     for name in &all.not_atomic {
         tracing::warn!(zone = %desired.apex(), %name, "its changes do not fit one request: not atomic");
     }
-    let comment = comment_of(desired);
     for batch in &all.batches {
-        hosted.change(batch, &comment).await?;
+        if let Err(rejection) = ask(hosted, batch, desired).await? {
+            return Ok(Err(rejection));
+        }
     }
-    Ok(all.batches.len())
+    Ok(Ok(all.batches.len()))
 }
 
-/// Applies what Route 53 takes of it, and gives what it does not.
+/// Asks for one batch. What made room for it is put back where it is refused.
+async fn ask(
+    hosted: &mut HostedZone<'_>,
+    batch: &Batch,
+    desired: &Zone,
+) -> Result<Result<(), Rejection>, Route53Error> {
+    let comment = comment_of(desired);
+    let mut rejection = match hosted.change(batch, &comment).await {
+        Ok(()) => return Ok(Ok(())),
+        Err(error) => rejection_of(error)?,
+    };
+    if let (Some(back), Some(old)) = (batch.put_back(), &batch.instead) {
+        let (zone, serial) = (desired.apex(), desired.serial());
+        let (name, rtype, words) = (&old.name, old.rtype, &rejection.words);
+        let became = match hosted.change(&back, &comment).await {
+            Ok(()) => {
+                tracing::warn!(%zone, %serial, %name, %rtype, %words, "refused when it had made room for itself: put back as it was");
+                "what was there had been deleted to make room, and was put back".to_owned()
+            }
+            // Mostly the answer was lost, and what is new is there.
+            Err(error) => {
+                tracing::warn!(%zone, %serial, %name, %rtype, %words, %error, "refused when it had made room for itself, and what was there is not back");
+                format!("what was there had been deleted to make room, and could not be put back: {error}")
+            }
+        };
+        rejection.words = format!("{} ({became})", rejection.words);
+    }
+    Ok(Err(rejection))
+}
+
+/// An answer that is about the changes, and not about the day.
+fn rejection_of(error: Route53Error) -> Result<Rejection, Route53Error> {
+    match error {
+        Route53Error::InvalidChangeBatch(words) => Ok(Rejection { words, is_denied: false }),
+        Route53Error::Denied(words) => Ok(Rejection { words, is_denied: true }),
+        error => Err(error),
+    }
+}
+
+/// Applies what is taken of it, and gives what is not; or the SOA, where that may not be marked. Then nothing is done: the
+/// hosted zone would be at no serial, and nobody could tell.
+///
+/// `mark` is what is still to be marked; it rides with what is asked for first, and goes ahead where it could not be told which of the two was refused.
 async fn search(
     hosted: &mut HostedZone<'_>,
     mut isolation: Isolation,
+    mark: &mut Option<&RrsetText>,
+    mut is_denied: bool,
     desired: &Zone,
-) -> Result<Vec<Refused>, Route53Error> {
-    let comment = comment_of(desired);
-    while let Some(batch) = isolation.next_batch() {
-        match hosted.change(&batch, &comment).await {
-            Ok(()) => isolation.accepted(),
-            Err(Route53Error::InvalidChangeBatch(words)) => isolation.refused(&words),
-            Err(error) => return Err(error),
+) -> Result<Result<Vec<Refused>, Refused>, Route53Error> {
+    let mut denials = Some(0);
+    while let Some(mut batch) = isolation.next_batch() {
+        let mut is_alone = true;
+        if let Some(begun) = *mark {
+            let with_mark = batch.behind(upsert(begun)).filter(|_| !is_denied && !isolation.is_at_the_last_name());
+            is_alone = with_mark.is_none();
+            match with_mark {
+                Some(with_mark) => batch = with_mark,
+                None => match set_mark(hosted, begun, desired).await? {
+                    Ok(()) => (*mark, denials) = (None, None),
+                    Err(refused) => return Ok(Err(refused)),
+                },
+            }
+        }
+        match ask(hosted, &batch, desired).await? {
+            Ok(()) => {
+                (*mark, denials) = (None, None);
+                isolation.accepted();
+            }
+            Err(_) if !is_alone && isolation.is_at_one_name() => {
+                // It may be the one or the other.
+                if let Some(begun) = mark.take()
+                    && let Err(refused) = set_mark(hosted, begun, desired).await?
+                {
+                    return Ok(Err(refused));
+                }
+                denials = None;
+            }
+            Err(rejection) => {
+                is_denied |= rejection.is_denied;
+                denials = denials.filter(|_| rejection.is_denied).map(|denials| denials + 1);
+                if denials.is_some_and(|denials| denials >= MAX_DENIALS) {
+                    return Err(Route53Error::Denied(rejection.words));
+                }
+                isolation.refused(&rejection);
+            }
         }
     }
-    Ok(isolation.into_refused())
+    Ok(Ok(isolation.into_refused()))
+}
+
+/// Marks the SOA and does nothing else.
+async fn set_mark(
+    hosted: &mut HostedZone<'_>,
+    begun: &RrsetText,
+    desired: &Zone,
+) -> Result<Result<(), Refused>, Route53Error> {
+    match ask(hosted, &Batch::of_items(vec![upsert(begun)]), desired).await? {
+        Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words)),
+        answer => Ok(answer.map_err(|rejection| soa_refused(begun, &rejection))),
+    }
+}
+
+/// Asks once more for what was refused the last time, apart from all else. What would be gone meanwhile is not asked for: it
+/// would be gone and back with each snapshot.
+async fn ask_again(
+    hosted: &mut HostedZone<'_>,
+    split: &Split,
+    desired: &Zone,
+) -> Result<Result<Vec<Refused>, Refused>, Route53Error> {
+    // Where something else was to do, that was marked.
+    let mut mark = split.good.mark.as_ref().filter(|_| split.good.is_empty()).map(|mark| &mark.begun);
+    let mut all = Vec::new();
+    for (known, is_denied) in [(&split.refused, false), (&split.denied, true)] {
+        let (unasked, names): (Vec<NameChanges>, Vec<_>) = known.names.iter().cloned().partition(is_gone_meanwhile);
+        let words = "refused before, and not asked for again: it would be gone meanwhile".to_owned();
+        let rejection = Rejection { words, is_denied };
+        all.extend(unasked.iter().map(|name| Refused::of(name, &rejection)));
+        let batches = Batches::of(&Plan { names, ..Plan::default() }).batches;
+        match search(hosted, Isolation::of_known(batches), &mut mark, is_denied, desired).await? {
+            Ok(refused) => all.extend(refused),
+            Err(soa) => return Ok(Err(soa)),
+        }
+    }
+    Ok(Ok(all))
 }
 
 fn comment_of(desired: &Zone) -> String {
     format!("secondary53: serial {} of {}", desired.serial(), desired.apex())
 }
 
-/// Where nothing else is left to do.
-fn soa_refused(plan: &Plan, words: String) -> Vec<Refused> {
-    let of = |soa: &crate::hosted::RrsetText| Refused {
-        name: soa.name.clone(),
-        items: vec![Item { action: Action::Upsert, rrset: soa.clone() }],
-        words,
-    };
-    plan.soa.as_ref().map(of).into_iter().collect()
+fn soa_refused(soa: &RrsetText, rejection: &Rejection) -> Refused {
+    Refused { name: soa.name.clone(), items: vec![upsert(soa)], rejection: rejection.clone() }
+}
+
+fn upsert(soa: &RrsetText) -> Item {
+    Item { action: Action::Upsert, rrset: soa.clone() }
 }
 
 /// What the SOA says among the RRsets of a hosted zone.

@@ -1,6 +1,6 @@
 //! The worker's start: milliseconds from its spawning to its first answer, and the most memory that it took.
 //!
-//! usage: `cold_start BOOTSTRAP [RUNS]`        target/release/bootstrap; 20 runs where no number is given
+//! usage: `cold_start BOOTSTRAP [RUNS]`        target/worker/bootstrap; 20 runs where no number is given
 //!
 //! The part of Lambda's runtime API is played here, that of Route 53 by the strict hosted zone, both over the loopback: what
 //! TLS takes beyond the loading of roots is not in the figures, nor what Lambda itself does before it starts the program.

@@ -2,9 +2,9 @@ use proptest::prelude::*;
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::zone::Zone;
 
-use super::Action::{Create, Delete};
+use super::Action::{Create, Delete, Upsert};
 use super::*;
-use crate::hosted::sort_hosted;
+use crate::hosted::{HostedSoa, sort_hosted};
 use crate::model::{apply, hosted_of, name, zone, zones};
 
 fn batches(from: &Zone, to: &Zone) -> Batches {
@@ -20,7 +20,8 @@ proptest! {
     /// Applied one after the other, as strictly as Route 53 does it, the batches make the one zone of the other; each
     /// is within the limits; and only the last one brings the serial.
     #[test]
-    fn batches_make_one_zone_of_another(from in zones(), to in zones()) {
+    fn batches_make_one_zone_of_another(from in zones(), to in zones(), large in 0..3_usize) {
+        let (from, to) = (crate::model::widened(&from, large), crate::model::widened(&to, large));
         let mut hosted = hosted_of(&from);
         let plan = Plan::new(&hosted, &to).unwrap();
         let all = Batches::of(&plan);
@@ -28,9 +29,14 @@ proptest! {
         for (index, batch) in all.batches.iter().enumerate() {
             prop_assert!(batch.cost.fits() && !batch.items.is_empty());
             prop_assert_eq!(batch.cost, cost_of(&batch.items));
-            let brings_soa = batch.items.iter().any(|item| item.rrset.rtype == Rtype::SOA);
-            prop_assert_eq!(brings_soa, index + 1 == count && plan.soa.is_some());
+            let soas: Vec<_> = batch.items.iter().filter(|item| item.rrset.rtype == Rtype::SOA).collect();
+            let marks = usize::from(index == 0 && count > 1);
+            let ends = usize::from(index + 1 == count && (plan.soa.is_some() || count > 1));
+            prop_assert_eq!(soas.len(), marks + ends);
             hosted = apply(hosted, &batch.items);
+            let soa = hosted.iter().find(|rrset| rrset.text.rtype == Rtype::SOA).unwrap();
+            let is_marked = HostedSoa::read(&soa.text).unwrap().is_marked();
+            prop_assert_eq!(is_marked, index + 1 < count);
         }
         sort_hosted(&mut hosted);
         prop_assert_eq!(hosted, hosted_of(&to));
@@ -54,7 +60,8 @@ proptest! {
             }
         }
         let last = all.batches.last().and_then(|batch| batch.items.last());
-        prop_assert_eq!(last.is_some_and(|item| item.action == Action::Upsert), plan.soa.is_some());
+        let ends = plan.soa.is_some() || all.batches.len() > 1;
+        prop_assert_eq!(last.is_some_and(|item| item.action == Action::Upsert), ends);
         sort_hosted(&mut hosted);
         prop_assert_eq!(hosted, hosted_of(&to));
     }
@@ -67,8 +74,9 @@ fn nothing_to_do_is_no_request() {
 
 #[test]
 fn elements_fill_a_request_to_the_last() {
-    // The SOA differs in nothing here: 1,000 creations are one request, one more is another.
-    for (count, requests) in [(999, 1), (1000, 1), (1001, 2), (2000, 2), (2001, 3)] {
+    // The SOA differs in nothing here: 1,000 creations are one request, one more is another, and then it is marked and
+    // marked no more.
+    for (count, requests) in [(999, 1), (1000, 1), (1001, 2), (1996, 2), (1997, 3), (2996, 3), (2997, 4)] {
         let all = batches(&with_hosts(0), &with_hosts(count));
         assert_eq!(all.batches.len(), requests, "{count}");
     }
@@ -105,7 +113,7 @@ fn characters_fill_a_request_to_the_last() {
 #[test]
 fn the_soa_counts_twice_and_has_a_request_of_its_own_where_there_is_no_room() {
     let next_serial = |zone: &Zone| crate::model::with_serial(zone, 8);
-    for (count, requests) in [(998, 1), (999, 2), (1000, 2)] {
+    for (count, requests) in [(998, 1), (999, 2), (1000, 2), (1996, 2), (1997, 3)] {
         let all = batches(&with_hosts(0), &next_serial(&with_hosts(count)));
         assert_eq!(all.batches.len(), requests, "{count}");
         let last = all.batches.last().unwrap().items.last().unwrap();
@@ -160,8 +168,50 @@ fn of_a_name_too_large_for_one_request_each_rrset_that_fits_stays_whole() {
         .collect::<Vec<_>>();
     assert_eq!(
         actions,
-        [vec![(Delete, Rtype::A), (Create, Rtype::A), (Delete, Rtype::TXT)], vec![(Create, Rtype::TXT)],]
+        [
+            vec![(Upsert, Rtype::SOA), (Delete, Rtype::A), (Create, Rtype::A), (Delete, Rtype::TXT)],
+            vec![(Create, Rtype::TXT)],
+            vec![(Upsert, Rtype::SOA)],
+        ]
     );
+    let old = all.batches[0].items.iter().find(|item| item.rrset.rtype == Rtype::TXT).map(|item| item.rrset.clone());
+    assert_eq!(all.batches.iter().map(|batch| batch.instead.clone()).collect::<Vec<_>>(), [None, old, None]);
+}
+
+#[test]
+fn what_is_too_large_for_both_is_replaced_in_one_request_where_the_new_fits_twice() {
+    let of = |mark: &str, strings: usize| {
+        let text = [format!("\"{mark}{}\"", "x".repeat(247)).as_str(); 12].join(" ");
+        let texts: Vec<String> = (0..strings).map(|number| text.replacen('x', &number.to_string(), 1)).collect();
+        zone(&texts.iter().map(|text| ("big", Rtype::TXT, 300, text.as_str())).collect::<Vec<_>>())
+    };
+    // A value has about 3,000 characters: ten and five do not fit together, five fit twice, six do not.
+    for (new, actions) in [(5, vec![vec![Upsert]]), (6, vec![vec![Upsert, Delete], vec![Create], vec![Upsert]])] {
+        let all = batches(&of("old", 10), &of("new", new));
+        let asked = |batch: &Batch| batch.items.iter().map(|item| item.action).collect::<Vec<_>>();
+        assert_eq!(all.batches.iter().map(asked).collect::<Vec<_>>(), actions, "{new}");
+        assert_eq!(all.not_atomic.len(), usize::from(new == 6));
+    }
+}
+
+#[test]
+fn what_will_not_be_complete_is_marked_though_it_is_one_request() {
+    let plan = Plan::new(&hosted_of(&with_hosts(1)), &crate::model::with_serial(&with_hosts(2), 8)).unwrap();
+    let mark = plan.mark.clone().map(|mark| Mark { done: None, ..mark });
+    let all = Batches::of(&Plan { soa: None, mark, ..plan.clone() });
+    let actions: Vec<_> = all.batches[0].items.iter().map(|item| (item.action, item.rrset.rtype)).collect();
+    assert_eq!((all.batches.len(), actions), (1, vec![(Upsert, Rtype::SOA), (Create, Rtype::A)]));
+    // What is marked already is not marked again, and what was never synced need not be.
+    let of = |soa: &HostedSoa| {
+        let mut hosted = hosted_of(&with_hosts(1));
+        hosted.iter_mut().find(|rrset| rrset.text.rtype == Rtype::SOA).unwrap().text =
+            soa.to_text(&name("example.com"));
+        Plan::new(&hosted, &with_hosts(2)).unwrap()
+    };
+    let soa = |text: &str| HostedSoa { soa: crate::model::with_soa(text).soa().clone(), ttl: 900 };
+    assert_eq!(of(&soa("ns. host. 7 1 1 1 1").marked()).mark, None);
+    assert_eq!(of(&soa("ns. host. 1 7200 900 1209600 86400")).mark, None);
+    assert!(of(&soa("ns. host. 7 1 1 1 1")).mark.is_some());
 }
 
 #[test]
@@ -174,6 +224,6 @@ fn a_name_too_large_for_one_request_is_cut_by_rrset_and_said() {
     let to = zone(&new.iter().map(|value| ("big", Rtype::TXT, 300, value.as_str())).collect::<Vec<_>>());
     let all = batches(&from, &to);
     assert_eq!(all.not_atomic, [name("big.example.com")]);
-    let actions: Vec<_> = all.batches.iter().map(|batch| batch.items[0].action).collect();
-    assert_eq!(actions, [Action::Delete, Action::Create]);
+    let actions: Vec<_> = all.batches.iter().flat_map(|batch| &batch.items).map(|item| item.action).collect();
+    assert_eq!(actions, [Upsert, Delete, Create, Upsert]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_route53::config::http::HttpResponse;
 use aws_sdk_route53::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use super::{NOT_SENT, Route53Error};
+use super::{CHANGE, NOT_SENT, Route53Error};
 use crate::turns::{OutOfTime, Turns};
 
 /// Attempts that may be throttled. With the longest wait it is minutes: an invocation's time is over before.
@@ -118,6 +118,9 @@ where
     }
     match error.code() {
         Some("InvalidChangeBatch") => Route53Error::InvalidChangeBatch(message()),
+        Some(code @ ("AccessDenied" | "AccessDeniedException")) if operation == CHANGE => {
+            Route53Error::Denied(format!("{code}: {}", message()))
+        }
         Some("HostedZoneAlreadyExists") => Route53Error::AlreadyMade,
         Some("NoSuchHostedZone") => Route53Error::NoSuchHostedZone(id.to_owned()),
         Some(

@@ -135,7 +135,9 @@ impl Batch<'_> {
             return None;
         }
         let refused = self.zone.refused.get(&(set.key.name.clone(), set.key.rtype));
-        if let Some(words) = refused.filter(|_| change.action != Action::Delete) {
+        let ttl = if let Body::Records { ttl, .. } = &set.body { Some(*ttl) } else { None };
+        let is_refused = |only: &Option<u32>| change.action != Action::Delete && (only.is_none() || *only == ttl);
+        if let Some((_, words)) = refused.filter(|(only, _)| is_refused(only)) {
             self.errors.push(words.clone());
             return None;
         }

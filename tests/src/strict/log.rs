@@ -38,6 +38,20 @@ impl Call {
     }
 }
 
+/// The calls, of all these, that asked for changes which Route 53 took and silently did not do; but for what was asked for once
+/// more without a look at the zone, since the answer was lost.
+pub fn in_vain(calls: &[Call]) -> impl Iterator<Item = &Call> {
+    let is_again = |index: usize, change: &LoggedChange| {
+        let same = LoggedChange { effect: None, ..change.clone() };
+        let of_zone = calls[..index].iter().rev().filter(|before| before.zone == calls[index].zone);
+        let mut since_read = of_zone.take_while(|before| before.action != "ListResourceRecordSets");
+        since_read
+            .any(|before| before.changes.iter().any(|before| LoggedChange { effect: None, ..before.clone() } == same))
+    };
+    let is_vain = move |index: usize, call: &Call| call.no_ops().any(|change| !is_again(index, change));
+    calls.iter().enumerate().filter(move |(index, call)| is_vain(*index, call)).map(|(_, call)| call)
+}
+
 /// Why a call was refused.
 #[derive(Clone, Debug, Serialize)]
 pub struct CallError {
@@ -48,7 +62,7 @@ pub struct CallError {
 }
 
 /// One `Change` of a batch.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoggedChange {
     /// CREATE, DELETE or UPSERT.
     pub action: &'static str,

@@ -1,7 +1,8 @@
 //! The strict hosted zone: a stand-in for Route 53 that refuses what Route 53 refuses, and serves its zones over DNS.
 //!
 //! Reading order: [`model`] is what the account holds; [`request`] reads a batch, [`change`] applies it or says all that
-//! is wrong with it, [`name`] and [`syntax`] say what a name and a value may be; all of these are pure. [`api`] puts
+//! is wrong with it, [`name`] and [`syntax`] say what a name and a value may be, [`policy`] what IAM lets through; all
+//! of these are pure. [`api`] puts
 //! them behind HTTP and [`dns`] behind UDP and TCP; [`server`] runs both. [`rates`] and [`clock`] are what makes it
 //! throttle; [`log`](mod@log) is what a test reads afterwards.
 //!
@@ -15,6 +16,7 @@ mod dns;
 mod log;
 mod model;
 mod name;
+mod policy;
 mod rates;
 mod request;
 mod server;
@@ -23,7 +25,7 @@ mod xml;
 
 pub use change::{MAX_CHARACTERS, MAX_RECORDS, MAX_SIGNED_TTL, MAX_VALUES};
 pub use clock::{Clock, ManualClock};
-pub use log::{Call, CallError, Effect, LoggedChange};
+pub use log::{Call, CallError, Effect, LoggedChange, in_vain};
 pub use model::ZoneSpec;
 pub use rates::{CHANGES, REQUESTS, Rate};
 pub use request::MAX_VALUE;

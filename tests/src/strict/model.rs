@@ -185,8 +185,8 @@ pub struct HostedZone {
     pub rrsets: Arc<RecordSets>,
     /// RRsets that may not be changed (record-set protections).
     pub protected: BTreeSet<(Name, RecordType)>,
-    /// RRsets that may not be created, and what is said then.
-    pub refused: BTreeMap<(Name, RecordType), String>,
+    /// RRsets that may not be created, of any TTL or of this one, and what is said then.
+    pub refused: BTreeMap<(Name, RecordType), (Option<u32>, String)>,
     /// A change is being processed: the next gets `PriorRequestNotComplete`.
     pub busy: bool,
     served: Arc<RecordSets>,

@@ -26,6 +26,7 @@ use super::{
     log::{Call, Log},
     model::{Body, HostedZone, Key, RecordSet, ZoneSpec},
     name::Name,
+    policy::Denial,
     rates::{Rate, Rates},
     request::{Action, Change},
     syntax::{Fault, RecordType},
@@ -214,7 +215,34 @@ impl Server {
     /// From now on a batch that creates this RRset is refused with these words: for what Route 53 refuses and the stand-in
     /// has no rule for.
     pub fn refuse(&self, id: &str, name: &str, rtype: &str, words: &str) -> Result<(), StartError> {
-        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.refused.insert(rrset, words.to_owned()))
+        self.refuse_ttl(id, name, rtype, None, words)
+    }
+
+    /// The same, where it has this TTL: with another it is taken.
+    pub fn refuse_ttl(
+        &self,
+        id: &str,
+        name: &str,
+        rtype: &str,
+        ttl: Option<u32>,
+        words: &str,
+    ) -> Result<(), StartError> {
+        self.with_rrset(id, name, rtype, |zone, rrset| _ = zone.refused.insert(rrset, (ttl, words.to_owned())))
+    }
+
+    /// From now on the caller may change no RRset of this name and type; of any where none is given.
+    pub fn deny(&self, name: Option<&str>, rtype: Option<&str>) -> Result<(), StartError> {
+        let refused = |reason: String| StartError::Seed { id: String::new(), reason };
+        let name = name.map(Name::parse).transpose().map_err(|fault| refused(fault.to_string()))?;
+        let read = |text| RecordType::parse(text).ok_or_else(|| refused(format!("no such type: {text}")));
+        let rtype = rtype.map(read).transpose()?;
+        self.shared.account().denied.push(Denial { name, rtype });
+        Ok(())
+    }
+
+    /// From now on the caller may change everything.
+    pub fn permit(&self) {
+        self.shared.account().denied.clear();
     }
 
     fn with_rrset(
@@ -357,6 +385,7 @@ impl Shared {
         let mut account = Account {
             zones: BTreeMap::new(),
             submitted: BTreeMap::new(),
+            denied: Vec::new(),
             rates: Rates::new(config.request_rate, config.change_rate, config.clock.now()),
             log: Log::default(),
             counter: 0,
@@ -385,6 +414,8 @@ pub(super) struct Account {
     pub(super) zones: BTreeMap<String, HostedZone>,
     /// Changes by id.
     pub(super) submitted: BTreeMap<String, Submitted>,
+    /// What IAM does not allow.
+    pub(super) denied: Vec<Denial>,
     pub(super) rates: Rates,
     pub(super) log: Log,
     counter: u32,

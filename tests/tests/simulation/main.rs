@@ -1,6 +1,7 @@
 //! The worker in a seeded world: a queue that delivers at least once, two workers that die at whatever they wait for, requests
-//! and answers that are lost, throttled, slow or failed, and somebody who edits the hosted zones meanwhile. Time is the
-//! runtime's and leaps, so an hour takes milliseconds.
+//! and answers that are lost, throttled, slow or failed, two relays of which one does not know what the other has sent, RRsets
+//! that Route 53 refuses, and somebody who edits the hosted zones meanwhile. Time is the runtime's and leaps, so an hour takes
+//! milliseconds.
 //!
 //! At no moment does a serial in Route 53 claim what is not there. Once faults have stopped, each hosted zone is what its
 //! primary has, and no queue holds anything.
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt as _;
+use secondary53_tests::strict::in_vain;
 use secondary53_zone::message::Reason;
 use tokio::task::{LocalSet, spawn_local};
 use world::{Shared, work};
@@ -40,6 +42,7 @@ async fn live_through(seed: u64) -> Vec<String> {
         if replays {
             shared.replay();
         }
+        shared.spoil(zone);
         tokio::time::sleep(Duration::from_secs(wait)).await;
     }
     shared.calm();
@@ -70,9 +73,9 @@ async fn live_through(seed: u64) -> Vec<String> {
         assert_eq!(view.serial, zone.newest, "seed {seed}: {}: {:#?}", zone.name, shared.trace());
         assert_eq!(view.contents(), zone.versions[&zone.newest], "seed {seed}: {}: {:#?}", zone.name, shared.trace());
     }
-    for call in shared.route53.calls() {
-        assert_eq!(call.no_ops().count(), 0, "seed {seed}: asked for what Route 53 does not do: {call:?}");
-    }
+    let calls = shared.route53.calls();
+    let vain = in_vain(&calls).next();
+    assert!(vain.is_none(), "seed {seed}: asked for what Route 53 does not do: {vain:?}");
     shared.trace()
 }
 
@@ -91,7 +94,7 @@ fn whatever_happens_the_hosted_zones_are_the_primarys_in_the_end() {
         println!("{}", run(seed).join("\n"));
         return;
     }
-    let seeds = variable("SECONDARY53_SEEDS").unwrap_or(100);
+    let seeds = variable("SECONDARY53_SEEDS").unwrap_or(60);
     // Others each time: what is found is told by its seed.
     let first: u64 = rand::random_range(0..1 << 48);
     println!("seeds {first} to {}", first + seeds - 1);

@@ -53,6 +53,8 @@ pub struct Shared {
     clock: Clock,
     random: Mutex<StdRng>,
     faults: Mutex<Option<Faults>>,
+    /// Whether Route 53 refuses RRsets now and then.
+    spoils: bool,
     trace: Mutex<Vec<String>>,
 }
 
@@ -62,8 +64,10 @@ pub struct Zone {
     pub id: String,
     pub versions: BTreeMap<u32, Contents>,
     pub newest: u32,
-    /// What the relay sent last.
-    sent: Option<zone::Zone>,
+    /// What each of the two relays knows that it sent last.
+    sent: [Option<zone::Zone>; 2],
+    /// Owner and type of what Route 53 refuses.
+    bad: Vec<(String, &'static str)>,
     /// Of the hosted zone.
     serial: u32,
     /// Somebody has changed the hosted zone since it was last seen to be what its serial says.
@@ -114,7 +118,8 @@ impl Shared {
             // Far apart on the circle, and about to wrap.
             newest: [1, 2, 3_000_000_000, u32::MAX - 2][random.random_range(0..4_usize)],
             serial: view.serial,
-            sent: None,
+            sent: [None, None],
+            bad: Vec::new(),
             edited: false,
         };
         let zones: Vec<_> = route53.zones().into_iter().map(zone).collect();
@@ -127,6 +132,7 @@ impl Shared {
             slow: share(50),
             edited: share(50),
         };
+        let spoils = random.random_bool(0.5);
         Arc::new(Self {
             zones: Mutex::new(zones),
             route53,
@@ -135,6 +141,7 @@ impl Shared {
             clock,
             random: Mutex::new(random),
             faults: Mutex::new(Some(faults)),
+            spoils,
             trace: Mutex::default(),
         })
     }
@@ -159,6 +166,35 @@ impl Shared {
     /// From now on nothing goes wrong.
     pub fn calm(&self) {
         *self.faults.lock().unwrap() = None;
+        for zone in self.zones.lock().unwrap().iter_mut() {
+            for (owner, rtype) in zone.bad.drain(..) {
+                self.route53.allow(&zone.id, &owner, rtype).unwrap();
+            }
+        }
+    }
+
+    /// Route 53 begins to refuse an RRset of a zone, or takes one that it refused.
+    pub fn spoil(&self, index: usize) {
+        if !self.spoils {
+            return;
+        }
+        let Zone { name, id, bad, .. } = &mut self.zones.lock().unwrap()[index];
+        let (number, kind, is_protected, mends) = self.random(|random| {
+            (random.random_range(0..14), random.random_range(0..3_usize), random.random(), random.random_bool(0.4))
+        });
+        let (owner, rtype) = (format!("n{number}.{name}"), ["A", "TXT", "CNAME"][kind]);
+        if let Some((owner, rtype)) = bad.pop_if(|_| mends) {
+            self.route53.allow(id, &owner, rtype).unwrap();
+            self.note(&format!("{owner} {rtype} is taken again"));
+            return;
+        }
+        if is_protected {
+            self.route53.protect(id, &owner, rtype).unwrap();
+        } else {
+            self.route53.refuse(id, &owner, rtype, "No.").unwrap();
+        }
+        self.note(&format!("{owner} {rtype} is refused"));
+        bad.push((owner, rtype));
     }
 
     pub fn is_calm(&self) -> bool {
@@ -217,14 +253,14 @@ impl Shared {
     pub fn publish(&self, index: usize) {
         let mut zones = self.zones.lock().unwrap();
         let Zone { name, versions, newest, .. } = &mut zones[index];
-        let next = self.random(|random| contents(name, random));
+        let next = self.random(|random| next_of(name, versions, *newest, random));
         let step = self.random(|random| random.random_range(1..3));
         *newest = newest.wrapping_add(step);
         versions.insert(*newest, next);
         self.note(&format!("{name} is at {newest}"));
     }
 
-    /// The relay sends what the primary has, once or twice.
+    /// One of the relays sends what the primary has, once or twice, and may end before it has noted that.
     pub fn send(&self, index: usize, reason: Reason) {
         let message = {
             let mut zones = self.zones.lock().unwrap();
@@ -232,8 +268,11 @@ impl Shared {
             let Some(contents) = versions.get(newest) else { return };
             let now_ms = u64::try_from(self.now().as_millis()).unwrap();
             let next = zone_at(name, *newest, contents);
-            let message = message(&next, sent.as_ref(), reason, now_ms);
-            *sent = Some(next);
+            let (relay, notes) = self.random(|random| (random.random_range(0..2_usize), random.random_bool(0.9)));
+            let message = message(&next, sent[relay].as_ref(), reason, now_ms);
+            if notes {
+                sent[relay] = Some(next);
+            }
             message
         };
         let times = self.random(|random| random.random_range(1..3));
@@ -370,6 +409,24 @@ fn no_objects() -> Objects {
         .endpoint_url("http://s3.invalid")
         .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()));
     Objects::new(&config.build())
+}
+
+/// Another zone altogether; or a few names changed, some of them to what they were before; or what came since an older version
+/// is taken back.
+fn next_of(apex: &str, versions: &BTreeMap<u32, Contents>, newest: u32, random: &mut StdRng) -> Contents {
+    let fresh = contents(apex, random);
+    let Some(last) = versions.get(&newest).filter(|_| random.random_bool(0.7)) else { return fresh };
+    let older = versions.values().rev().nth(random.random_range(0..versions.len().min(4))).unwrap_or(last);
+    let mut next = if random.random_bool(0.4) { older.clone() } else { last.clone() };
+    for _ in 0..random.random_range(1..4) {
+        let owner = format!("n{}.{apex}", random.random_range(0..14));
+        let from = if random.random_bool(0.3) { older } else { &fresh };
+        next.retain(|(name, _), _| *name != owner);
+        next.extend(
+            from.iter().filter(|((name, _), _)| *name == owner).map(|(key, rrset)| (key.clone(), rrset.clone())),
+        );
+    }
+    next
 }
 
 fn zone_at(name: &str, serial: u32, contents: &Contents) -> zone::Zone {

@@ -157,8 +157,44 @@ async fn a_soa_that_is_refused_is_named() {
     world.sync(&zone(7, "w A 192.0.2.1"), Reason::Initial).await;
     world.server.protect(ID, "example.com", "SOA").unwrap();
     world.sync(&zone(8, "w A 192.0.2.2"), Reason::Notify).await;
-    assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.2"])]));
-    assert_eq!((world.serial(), &one(&dead).note["rrsets"]), (7, &json!(["example.com. SOA"])));
+    // Nor is anything else done: the hosted zone would say 7 and be neither.
+    assert_eq!(world.hosted(), held(&[("w.example.com.", "A", 300, &["192.0.2.1"])]));
+    let note = one(&dead).note;
+    assert_eq!((world.serial(), &note["rrsets"]), (7, &json!(["example.com. SOA"])));
+    assert!(note["reason"].as_str().unwrap().contains("nothing was changed"), "{note}");
+}
+
+/// A TXT with so many values of 3,000 characters.
+fn large(ttl: u32, mark: &str, count: usize) -> String {
+    let string = format!("\"{mark}{}\"", "x".repeat(247));
+    let text = [string.as_str(); 12].join(" ");
+    (0..count).map(|number| format!("big {ttl} TXT {}\n", text.replacen('x', &number.to_string(), 1))).collect()
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_replaced_is_back_where_the_new_is_refused() {
+    let (world, dead) = world().await;
+    let big = || world.hosted().remove(&("big.example.com.".to_owned(), "TXT".to_owned()));
+    world.sync(&zone(7, &large(300, "old", 9)), Reason::Initial).await;
+    let before = big();
+    world.server.refuse_ttl(ID, "big.example.com", "TXT", Some(60), "No.").unwrap();
+    world.sync(&zone(8, &(large(60, "new", 9) + "w A 192.0.2.1")), Reason::Notify).await;
+    assert_eq!((big(), world.hosted().len(), world.serial()), (before.clone(), 2, 7));
+    let note = one(&dead).note;
+    assert_eq!(note["rrsets"], json!(["big.example.com. TXT"]));
+    assert!(note["route53"].as_str().unwrap().contains("was put back"), "{note}");
+    // As long as it is known to be refused it is left in peace.
+    world.calls();
+    world.sync(&zone(9, &(large(60, "new", 9) + "w A 192.0.2.2")), Reason::Notify).await;
+    assert_eq!(
+        (big(), requests(&world), world.serial(), one(&dead).note["rrsets_count"].as_u64()),
+        (before, 1, 7, Some(1))
+    );
+    // Another is another matter, and where it fits twice, it is never gone.
+    world.sync(&zone(10, &large(60, "new", 5)), Reason::Notify).await;
+    assert_eq!(one(&dead).note["route53"].as_str().map(|words| words.contains("put back")), Some(false));
+    world.sync(&zone(11, &large(61, "new", 5)), Reason::Notify).await;
+    assert_eq!((big().map(|(ttl, values)| (ttl, values.len())), world.serial()), (Some((61, 5)), 11));
 }
 
 #[tokio::test]

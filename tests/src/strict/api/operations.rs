@@ -11,6 +11,7 @@ use crate::strict::{
     log::{Effect, LoggedChange},
     model::{HostedZone, Key, ZoneSpec},
     name::Name,
+    policy,
     request::{self, Change, ChangeBody},
     server::{Account, Shared, Submitted},
     syntax::RecordType,
@@ -64,6 +65,9 @@ fn begin(
     let batch = Batch { comment: comment.map(ToOwned::to_owned), changes };
     let mut account = shared.account();
     let account = &mut *account;
+    if account.denied.iter().any(|denial| batch.changes.iter().any(|change| denial.concerns(change))) {
+        return Err((Some(batch), Refusal::with_status(StatusCode::FORBIDDEN, "AccessDenied", policy::words(id))));
+    }
     let zone = match account.zones.get_mut(id).ok_or_else(|| no_such_zone(id)) {
         Ok(zone) => zone,
         Err(refusal) => return Err((Some(batch), refusal)),
