@@ -105,6 +105,8 @@ bench-all: setup ## every figure of docs/benchmarks.md, with pictures: half an h
 	tests/setup --bench
 	$(MAKE) --no-print-directory release
 	cargo build -q --profile bench -p secondary53-tests --examples --bin latency
+	# Where the chain looks for the function.
+	install target/worker/bootstrap target/release/bootstrap
 	tests/benchmarks/measure.py
 	.local/bench/bin/python tests/benchmarks/draw.py
 

@@ -124,11 +124,12 @@ def scale(quick):
 
 def size(quick):
     """Octets of the programs, and of what Lambda is given."""
-    programs = {name: (ROOT / "target/release" / name).stat().st_size for name in ("secondary53-relay", "bootstrap", "secondary53")}
+    paths = ("release/secondary53-relay", "worker/bootstrap", "release/secondary53")
+    programs = {pathlib.Path(path).name: (ROOT / "target" / path).stat().st_size for path in paths}
     with tempfile.TemporaryDirectory() as folder:
-        archive = shutil.make_archive(f"{folder}/worker", "zip", ROOT / "target/release", "bootstrap")
+        archive = shutil.make_archive(f"{folder}/worker", "zip", ROOT / "target/worker", "bootstrap")
         zipped = os.stat(archive).st_size
-    started = run(EXAMPLES / "cold_start", ROOT / "target/release/bootstrap", 20)
+    started = run(EXAMPLES / "cold_start", ROOT / "target/worker/bootstrap", 20)
     return {"programs": programs, "zip": zipped, "worker": started.splitlines()}
 
 
