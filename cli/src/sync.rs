@@ -61,7 +61,7 @@ pub async fn run(source: &Source, permissions: Permissions, aws: &Aws, terminal:
         let Some(done) = all.take(zone, done) else { continue };
         if let Done::Refused(refused) = &done {
             all.failed = true;
-            report(refused, terminal);
+            report(refused, compared.hosted.applied, terminal);
         }
         left |= matches!(done, Done::NotConfirmed);
         if terminal.json {
@@ -188,14 +188,15 @@ async fn wait(hosted: &mut HostedZone<'_>, terminal: Terminal) -> Result<(), Fai
 }
 
 /// What Route 53 did not take.
-fn report(refused: &[Refused], terminal: Terminal) {
+fn report(refused: &[Refused], applied: u32, terminal: Terminal) {
     for Refused { name, rejection: Rejection { words, .. }, .. } in refused {
         eprintln!("{} {name}: {words}", terminal.paint(REMOVED, "refused:"));
     }
     let rrsets: Vec<String> = refused.iter().flat_map(Refused::rrsets).collect();
+    // Where not even the SOA can be marked, nothing is begun.
+    let others = if applied == 0 { "Nothing was applied" } else { "All else was applied" };
     eprintln!(
-        "secondary53: Route 53 refused {}: {}. All else was applied, and the serial was not advanced: mend these on the primary, \
-         then sync again",
+        "secondary53: Route 53 refused {}: {}. {others}, and the serial was not advanced: mend these on the primary, then sync again",
         counted(rrsets.len(), "RRset"),
         rrsets.join(", ")
     );
