@@ -70,7 +70,7 @@ async fn what_is_not_a_request_is_refused() {
     ] {
         assert_eq!(ask(&endpoint, "POST", &path, &body).await.error(), ("400", code), "{body}");
     }
-    let nowhere = ask(&endpoint, "GET", "/2013-04-01/healthcheck", "").await;
+    let nowhere = ask(&endpoint, "GET", "/2013-04-01/trafficpolicies", "").await;
     assert_eq!(nowhere.error(), ("404", "UnknownOperationException"));
     assert_eq!(world.zone().rrsets.len(), 2);
 }
