@@ -100,7 +100,7 @@ bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many
 	target/release/examples/many-zones 1 0
 	target/release/examples/many-zones 10000 1000 $(IDLE)
 
-bench-all: setup ## every figure of docs/benchmarks.md, with pictures: half an hour on a machine that does nothing else
+bench-all: setup ## every figure of docs/benchmarks.md, with pictures, on a machine that does nothing else
 	tests/setup --debian
 	tests/setup --bench
 	$(MAKE) --no-print-directory release

@@ -22,7 +22,7 @@ def main():
     text = [
         "# Measured",
         "",
-        "Made by `make bench-all` ([tests/benchmarks](../tests/benchmarks)) from release builds; do not edit. Nothing here was chosen: what ran last is what stands",
+        "Made by [tests/benchmarks](../tests/benchmarks) from release builds, part by part; `make bench-all` makes all parts. Do not edit: what ran last is what stands",
         "here. Seconds are medians, with the least and the most of the runs where they say so.",
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']:,} MiB, {machine['system']}. {versions}.",

@@ -234,9 +234,9 @@ impl Message {
 
     /// The same with less memory. What changed goes along unless the message [fits](Self::fits) only without.
     pub fn of(snapshot: Snapshot, reason: Reason, meta: Meta) -> std::io::Result<Self> {
+        let (zone, serial, digest) = (snapshot.zone().apex().clone(), snapshot.zone().serial(), snapshot.digest());
         let folded = snapshot.fold();
         let body = |octets| Body::Snapshot(BASE64.encode(octets));
-        let (zone, serial, digest) = (folded.apex().clone(), folded.serial(), folded.digest());
         let whole = Self { zone, serial, digest, reason, meta, body: body(folded.encode()?) };
         if whole.fits() || !folded.has_delta() {
             return Ok(whole);

@@ -13,9 +13,7 @@ mod decode;
 mod encode;
 
 use crate::delta::Delta;
-use crate::name::Name;
 use crate::rrset::Rtype;
-use crate::serial::Serial;
 use crate::zone::{Digest, Limits, Zone, ZoneError};
 
 /// The first octets of every snapshot.
@@ -41,9 +39,6 @@ pub struct Snapshot {
 /// A snapshot that is about to be encoded: in columns, as the octets have it. The zone itself is gone.
 #[derive(Debug)]
 pub struct Folded {
-    apex: Name,
-    serial: Serial,
-    records: usize,
     digest: Digest,
     columns: encode::Folded,
 }
@@ -154,11 +149,10 @@ impl Snapshot {
         columns.write(true, self.digest.header())
     }
 
-    /// Gives the memory of its zone away for that of the columns, which is half as much.
+    /// Gives the memory of its zone away for that of the columns.
     pub fn fold(self) -> Folded {
-        let Self { zone, digest, exact, delta } = self;
-        let columns = encode::Folded::of(&zone, exact, delta.as_ref());
-        Folded { apex: zone.apex().clone(), serial: zone.serial(), records: zone.record_count(), digest, columns }
+        let columns = encode::Folded::of(&self.zone, self.exact, self.delta.as_ref());
+        Folded { digest: self.digest, columns }
     }
 
     /// Reads octets from anywhere. Whatever they are, no more than `limits` allows is held, nothing panics, and what comes
@@ -181,26 +175,6 @@ impl Snapshot {
 }
 
 impl Folded {
-    /// The name of the zone.
-    pub fn apex(&self) -> &Name {
-        &self.apex
-    }
-
-    /// The zone's serial.
-    pub fn serial(&self) -> Serial {
-        self.serial
-    }
-
-    /// How many records the zone has, the SOA among them.
-    pub fn record_count(&self) -> usize {
-        self.records
-    }
-
-    /// The zone's digest.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
     /// Whether it says what changed since another snapshot.
     pub fn has_delta(&self) -> bool {
         self.columns.has_delta()
