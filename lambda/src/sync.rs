@@ -108,7 +108,7 @@ pub async fn sync(
             Verdict::Unchanged => return Ok(Outcome::Unchanged),
             Verdict::Stale => return Ok(Outcome::Stale),
         }
-        if let Some(plan) = fast(hosted, snapshot, &soa, terms) {
+        if let Some(plan) = fast(hosted, snapshot, &soa, terms).await? {
             match send(hosted, &Batches::of(&plan), desired).await? {
                 Ok(batches) => return Ok(Outcome::Applied { plan, batches, path: Path::Fast }),
                 Err(Rejection { words, .. }) => {
@@ -226,17 +226,29 @@ pub async fn sync(
 }
 
 /// The plan of the fast path, where that can be taken.
-fn fast(hosted: &HostedZone<'_>, snapshot: &Snapshot, soa: &HostedSoa, terms: Terms<'_>) -> Option<Plan> {
+async fn fast(
+    hosted: &mut HostedZone<'_>,
+    snapshot: &Snapshot,
+    soa: &HostedSoa,
+    terms: Terms<'_>,
+) -> Result<Option<Plan>, Route53Error> {
     let starts_here = |delta: &&Delta| Plan::is_done_in(soa, delta.before()) && !soa.is_route_53s_own();
-    let delta = snapshot.delta().filter(starts_here)?;
+    let Some(delta) = snapshot.delta().filter(starts_here) else { return Ok(None) };
     if !delta.leads_to(snapshot.zone()) {
         tracing::warn!(zone = %snapshot.zone().apex(), "the snapshot's delta does not lead to its zone: passed over");
-        return None;
+        return Ok(None);
     }
     let plan = Plan::of_delta(delta, snapshot.zone(), soa);
     // Where it could matter, all is read and counted.
-    let is_plain = guard::on_delta(&plan, terms) && plan.size_at_most() <= hosted.assured_quota();
-    is_plain.then_some(plan)
+    let is_plain = guard::on_delta(&plan, terms) && has_room(hosted, &plan).await?;
+    Ok(is_plain.then_some(plan))
+}
+
+/// Whether the hosted zone has room for all that comes. To ask for its quota is one call, and to read so large a zone more than
+/// thirty.
+async fn has_room(hosted: &mut HostedZone<'_>, plan: &Plan) -> Result<bool, Route53Error> {
+    let size = plan.size_at_most();
+    Ok(plan.counts().created == 0 || size <= hosted.assured_quota() || size <= hosted.quota().await?)
 }
 
 /// Applies a plan batch by batch. Where it stops, the serial in Route 53 is still the old one, for it rides in the last batch,

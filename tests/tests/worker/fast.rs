@@ -50,6 +50,24 @@ async fn one_record_costs_two_calls_whatever_the_size_of_the_zone() {
 }
 
 #[tokio::test]
+async fn beyond_the_quota_that_everyone_has_it_is_asked_for_only_where_rrsets_come() {
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let world = World::with(Config { zones, max_rrsets: 10_200, ..Config::default() }).await;
+    let hosts: String = (0..10_100).map(|number| format!("h{number} A 192.0.2.1\n")).collect();
+    let with = |serial, record: &str| zone(serial, &format!("{hosts}{record}"));
+    let base = with(7, "");
+    world.sync(&base, Reason::Initial).await;
+    let with_one = with(8, "new A 192.0.2.1\n");
+    let calls = world.follow(&base, &with_one, Reason::Notify).await;
+    assert_eq!(calls, [("ChangeResourceRecordSets", 1), ("GetHostedZoneLimit", 1), ("ListResourceRecordSets", 1)]);
+    // What changes or goes takes no room.
+    let with_other = with(9, "new A 192.0.2.2\n");
+    assert_eq!(world.follow(&with_one, &with_other, Reason::Notify).await, TWO);
+    let without = with(10, "");
+    assert_eq!(world.follow(&with_other, &without, Reason::Notify).await, TWO);
+}
+
+#[tokio::test]
 async fn whatever_changes_at_a_name_is_done_as_by_a_full_comparison() {
     let world = World::start().await;
     let steps = [
