@@ -230,12 +230,12 @@ impl<'a> RdataColumns<'a> {
         const SPLIT: SnapshotError = SnapshotError::Corrupt("columns are missing");
         let mut columns = self.columns.as_mut_slice();
         for spread in &self.spreads {
-            let (mine, others) = columns.split_at_mut_checked(spread.width()).ok_or(SPLIT)?;
+            let Some((mine, others)) = columns.split_at_mut_checked(spread.width()) else { return Err(SPLIT) };
             columns = others;
             match (spread, mine) {
                 (Spread::Planes(_), planes) => {
                     for plane in planes {
-                        out.extend_from_slice(plane.take(1)?);
+                        out.push(plane.octet()?);
                     }
                 }
                 (Spread::Name, [names]) => write_name(names, out, apex)?,
@@ -267,27 +267,27 @@ fn write_name(names: &mut Reader<'_>, out: &mut Vec<u8>, apex: &Name) -> Result<
         if out.len() - begun > MAX_NAME {
             return Err(SnapshotError::Corrupt("RDATA is too long"));
         }
-        match names.take(1)? {
-            [0] => {
+        match names.octet()? {
+            0 => {
                 out.push(0);
                 return Ok(());
             }
-            [APEX_FOLLOWS] => {
+            APEX_FOLLOWS => {
                 out.extend_from_slice(apex.as_wire());
                 return Ok(());
             }
             length => {
-                out.extend_from_slice(length);
-                out.extend_from_slice(names.take(usize::from(length[0]))?);
+                out.push(length);
+                out.extend_from_slice(names.take(usize::from(length))?);
             }
         }
     }
 }
 
 fn write_string(lengths: &mut Reader<'_>, octets: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), SnapshotError> {
-    let length = lengths.take(1)?;
-    out.extend_from_slice(length);
-    out.extend_from_slice(octets.take(usize::from(length[0]))?);
+    let length = lengths.octet()?;
+    out.push(length);
+    out.extend_from_slice(octets.take(usize::from(length))?);
     Ok(())
 }
 
@@ -300,15 +300,36 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], SnapshotError> {
-        let (taken, rest) = self.octets.split_at_checked(length).ok_or(SnapshotError::CutShort(self.part))?;
+        // Not `ok_or`: the error would be made, and dropped, for each of them.
+        let Some((taken, rest)) = self.octets.split_at_checked(length) else {
+            return Err(SnapshotError::CutShort(self.part));
+        };
         self.octets = rest;
         Ok(taken)
     }
 
+    fn octet(&mut self) -> Result<u8, SnapshotError> {
+        let Some((octet, rest)) = self.octets.split_first() else {
+            return Err(SnapshotError::CutShort(self.part));
+        };
+        self.octets = rest;
+        Ok(*octet)
+    }
+
+    /// Nearly all are below 128, and a zone has tens of thousands of them.
+    #[inline]
     fn number(&mut self) -> Result<u64, SnapshotError> {
+        if let [octet @ 0..0x80, rest @ ..] = self.octets {
+            self.octets = rest;
+            return Ok(u64::from(*octet));
+        }
+        self.long_number()
+    }
+
+    fn long_number(&mut self) -> Result<u64, SnapshotError> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
-            let octet = self.take(1)?[0];
+            let octet = self.octet()?;
             let group = u64::from(octet & 0x7f);
             // The tenth group has one bit of room.
             if shift == 63 && group > 1 {
