@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
 use std::task::{Context, Poll};
+use std::thread;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -52,8 +53,7 @@ static ROOTS: LazyLock<Arc<RootCertStore>> = LazyLock::new(|| {
 /// The client. Its clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Https {
-    /// An error only for a provider of cryptography without a cipher suite, and ring has some.
-    tls: Result<Arc<ClientConfig>, rustls::Error>,
+    tls: Arc<Tls>,
     /// By the longest time that a connection may take; SDKs have a few.
     pools: Arc<Mutex<HashMap<Duration, Pool>>>,
 }
@@ -61,9 +61,16 @@ pub struct Https {
 /// Of a client, what waits as long as it was told to.
 #[derive(Debug)]
 pub struct Connector {
-    pool: Result<Pool, rustls::Error>,
+    https: Https,
+    connect: Duration,
     read: Option<Duration>,
 }
+
+/// Made for the first request. An error only for a provider of cryptography without a cipher suite, and ring has some.
+type Tls = LazyLock<
+    Result<Arc<ClientConfig>, rustls::Error>,
+    Box<dyn FnOnce() -> Result<Arc<ClientConfig>, rustls::Error> + Send>,
+>;
 
 type Pool = Client<Connect, SdkBody>;
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -85,21 +92,32 @@ enum Late {
 }
 
 impl Https {
-    /// One that has no connection yet. The system's roots are read here: made once, it serves for long.
+    /// One that has no connection yet. The system's roots are read on a thread of their own, beside whatever is done before the
+    /// first request: that takes some ten milliseconds, in which a primary can be asked.
     pub fn new() -> Self {
-        Self::with_roots(Arc::clone(&ROOTS))
+        static BEGUN: Once = Once::new();
+        BEGUN.call_once(|| {
+            let begun = thread::Builder::new().name("roots".to_owned()).spawn(|| _ = LazyLock::force(&ROOTS));
+            // Where there is no thread to be had, the first request reads them.
+            drop(begun);
+        });
+        Self::trusting(|| Arc::clone(&ROOTS))
     }
 
     /// One that trusts these.
     pub fn with_roots(roots: Arc<RootCertStore>) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let tls = builder.map(|builder| {
-            let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+        Self::trusting(|| roots)
+    }
+
+    fn trusting(roots: impl FnOnce() -> Arc<RootCertStore> + Send + 'static) -> Self {
+        let tls = move || {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+            let mut config = builder.with_root_certificates(roots()).with_no_client_auth();
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Arc::new(config)
-        });
-        Self { tls, pools: Arc::default() }
+            Ok(Arc::new(config))
+        };
+        Self { tls: Arc::new(Tls::new(Box::new(tls))), pools: Arc::default() }
     }
 
     /// For an SDK.
@@ -109,11 +127,11 @@ impl Https {
 
     /// What waits for a connection so long, [`CONNECT`] if nothing is said, and from the request to the head of its answer so long.
     pub fn connector(&self, connect: Option<Duration>, read: Option<Duration>) -> Connector {
-        Connector { pool: self.pool(connect.unwrap_or(CONNECT)), read }
+        Connector { https: self.clone(), connect: connect.unwrap_or(CONNECT), read }
     }
 
     fn pool(&self, limit: Duration) -> Result<Pool, rustls::Error> {
-        let tls = self.tls.clone()?;
+        let tls = Result::clone(&self.tls)?;
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let pool = pools.entry(limit).or_insert_with(|| {
             let mut tcp = Tcp::new();
@@ -141,7 +159,7 @@ impl HttpClient for Https {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (pool, mut request) = match (self.pool.clone(), request.try_into_http1x()) {
+        let (pool, mut request) = match (self.https.pool(self.connect), request.try_into_http1x()) {
             (Ok(pool), Ok(request)) => (pool, request),
             (Err(error), _) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
             (_, Err(error)) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
