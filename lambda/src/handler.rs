@@ -95,6 +95,7 @@ impl Worker {
     /// Handles one event. It never fails: what could not be done is in the answer.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> SqsBatchResponse {
         let LambdaEvent { payload, context } = event;
+        tracing::debug!(messages = payload.records.len(), "an event");
         let lines = lines_of(payload.records);
         let failed = join_all(lines.into_iter().map(|line| self.work_in_time(line, &context))).await;
         let mut response = SqsBatchResponse::default();

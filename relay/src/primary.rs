@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, 
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::daemon::Clock;
 use crate::refresh::{Standing, Takes};
@@ -200,6 +200,7 @@ async fn look_without_end(
     let open = || Connection::open(server, limits.idle, clock);
     let mut connection = open().await.map_err(PrimaryError::before_an_answer)?;
     let soa = connection.soa(zone).await.map_err(PrimaryError::before_an_answer)?;
+    debug!(%zone, primary = %server.address, serial = %soa.serial, "answered");
     if !takes.includes(Standing::of(ours, soa.serial)) {
         return Ok(Look::NotNewer(soa.serial));
     }

@@ -137,7 +137,7 @@ async fn go_through_faults() -> Result<(), StackError> {
     let mut worker = may_delete();
     worker.insert("AWS_ENDPOINT_URL_ROUTE_53", to_route53.endpoint.clone());
     worker.insert("AWS_ENDPOINT_URL_SQS", to_sqs.endpoint.clone());
-    let detours = Detours { worker, timeout: None, sqs: Some(to_sqs.endpoint.clone()) };
+    let detours = Detours { worker, sqs: Some(to_sqs.endpoint.clone()), ..Detours::default() };
     let mut world = World::start(route53, dir, ministack, detours).await?;
     for (name, route53, sqs) in faults() {
         let rule = |fault: &Value| {

@@ -49,8 +49,12 @@ impl Attempts<'_> {
         loop {
             turns.request(operation, id, stop_at).await.map_err(out_of_time)?;
             *calls += 1;
+            tracing::debug!(operation, hosted_zone = id, "asking");
             let error = match send().await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    tracing::debug!(operation, hosted_zone = id, "answered");
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let (backoff, failures, most) = match Failure::of(&error) {

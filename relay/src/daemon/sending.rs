@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secondary53_zone::message::{Message, Reason};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::{Daemon, Done};
 use crate::config;
@@ -22,6 +22,7 @@ impl Daemon {
         }
         match packed {
             Ok(mut message) => {
+                debug!(zone = %message.zone, serial = %message.serial, octets = message.octets(), "packed");
                 if message.meta.hosted_zone_id != tracked.zone.hosted_zone_id {
                     // It was another one when this was begun.
                     message.meta.hosted_zone_id.clone_from(&tracked.zone.hosted_zone_id);
@@ -79,6 +80,9 @@ impl Daemon {
 
     /// A send has ended, and what the queue has now is to be stored. The next may begin: a disk that hangs holds up no queue.
     pub(super) fn sent(&mut self, queue: &config::Queue, begun: Moment, zones: Vec<ZoneKey>, sent: Vec<Delivered>) {
+        for message in sent.iter().filter(|one| one.accepted()).map(|one| &one.outgoing.message) {
+            debug!(zone = %message.zone, serial = %message.serial, queue = queue.name, "accepted");
+        }
         if let Some(post) = self.posts.get_mut(&queue.url) {
             post.ended(begun, self.clock.moment(), job::said(&sent), rand::random());
         }

@@ -35,6 +35,8 @@ pub struct Detours {
     pub worker: BTreeMap<&'static str, String>,
     /// How long the function may run; as the template has it where nothing is said.
     pub timeout: Option<Duration>,
+    /// Variables of the relay, beside its own.
+    pub relay: BTreeMap<&'static str, String>,
     /// Where the relay finds SQS.
     pub sqs: Option<String>,
 }
@@ -135,7 +137,7 @@ impl Chain {
     /// It does not for long; with what Route 53 refused and the ends of the logs.
     pub async fn reaches(&self, id: &str, serial: u32) -> Result<(), StackError> {
         let event = format!("serial {serial} in the hosted zone {id}");
-        let standing = || self.route53.zone(id).map(|zone| zone.serial);
+        let standing = || self.route53.serial(id);
         let reached = until(GENEROUS, &event, async || Ok((standing() == Some(serial)).then_some(()))).await;
         reached.map_err(|error| {
             let refused: String = self

@@ -11,6 +11,7 @@
 //! * [`microburst`]: what can befall a request on its way to either
 //! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
 //! * [`secondary`]: Knot and NSD in our place; [`sink`]: queues that only swallow, and [`usage`]: what a program takes, for benchmarks
+//! * [`timeline`]: a change on its way through all of them, by their logs
 //! * [`process`]: a child that cannot outlive us; [`memory`]: what it holds; [`programs`]: where the executables are; [`wait`]: until something is so
 
 pub mod bind;
@@ -29,6 +30,7 @@ pub mod programs;
 pub mod relay;
 pub mod secondary;
 pub mod sink;
+pub mod timeline;
 pub mod usage;
 pub mod wait;
 

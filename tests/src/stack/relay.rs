@@ -25,7 +25,8 @@ pub async fn start(layout: &Layout, ministack: &Ministack, queues: &QueuePair) -
     command
         .envs(AMBIENT)
         .env("AWS_ENDPOINT_URL_SQS", layout.detours.sqs.as_ref().unwrap_or(&ministack.endpoint))
-        .env("AWS_ENDPOINT_URL_S3", &ministack.endpoint);
+        .env("AWS_ENDPOINT_URL_S3", &ministack.endpoint)
+        .envs(&layout.detours.relay);
     let process = Process::start("relay", &command, &layout.dir)?;
     // NOTIFY is heard over UDP and TCP at the same port; TCP is the one that can be seen.
     process.listens(layout.listen).await?;

@@ -1,6 +1,6 @@
 //! Waiting for an event instead of sleeping: asked again and again, with a limit that only a hang reaches.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::StackError;
 
@@ -31,9 +31,14 @@ pub async fn until<T>(
         .unwrap_or_else(|_| Err(StackError::Waited { event: event.to_owned(), limit, detail: String::new() }))
 }
 
-/// Milliseconds since the Unix epoch, to compare with those in the log of the strict hosted zone.
+/// The time of day, to compare with the times in the logs of real processes.
 #[expect(clippy::disallowed_methods, reason = "the stack measures real processes")]
+pub fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The same in milliseconds since the Unix epoch, as the strict hosted zone has it in its log.
 pub fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = time_of_day().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

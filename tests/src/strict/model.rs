@@ -198,6 +198,17 @@ const NEW_SOA_TTL: u32 = 900;
 const NEW_NS_TTL: u32 = 172_800;
 
 impl HostedZone {
+    /// That of its SOA.
+    pub fn serial(&self) -> u32 {
+        let soa = self.rrsets.get(&Key::simple(self.name.clone(), RecordType::Soa));
+        let read = |soa: &Arc<RecordSet>| {
+            let Body::Records { values, .. } = &soa.body else { return None };
+            // RFC 1035 §3.3.13: five numbers of 32 bits end the RDATA, and the serial is the first of them.
+            values.first()?.rdata.last_chunk::<20>()?.first_chunk().map(|octets| u32::from_be_bytes(*octets))
+        };
+        soa.and_then(read).unwrap_or_default()
+    }
+
     /// With the SOA and the NS that Route 53 makes. `number` is any, and tells its name servers from another zone's.
     pub fn new(spec: &ZoneSpec, id: String, caller_reference: String, number: u32) -> Result<Self, Fault> {
         let name = Name::parse(&spec.name)?;

@@ -271,6 +271,11 @@ impl Server {
         self.shared.account().zones.get(id).map(ZoneView::of)
     }
 
+    /// The serial of a zone's SOA.
+    pub fn serial(&self, id: &str) -> Option<u32> {
+        self.shared.account().zones.get(id).map(HostedZone::serial)
+    }
+
     /// All zones, by id.
     pub fn zones(&self) -> Vec<ZoneView> {
         self.shared.zones()
@@ -324,12 +329,11 @@ pub struct RecordSetView {
 
 impl ZoneView {
     fn of(zone: &HostedZone) -> Self {
-        let soa = zone.rrsets.get(&Key::simple(zone.name.clone(), RecordType::Soa));
         Self {
             id: zone.id.clone(),
             name: zone.name.to_string(),
             private: zone.private,
-            serial: soa.and_then(|soa| serial(soa)).unwrap_or_default(),
+            serial: zone.serial(),
             rrsets: zone.rrsets.values().map(|set| RecordSetView::of(set)).collect(),
         }
     }
@@ -365,12 +369,6 @@ impl RecordSetView {
             values,
         }
     }
-}
-
-fn serial(soa: &RecordSet) -> Option<u32> {
-    let Body::Records { values, .. } = &soa.body else { return None };
-    // RFC 1035 §3.3.13: five numbers of 32 bits end the RDATA, and the serial is the first of them.
-    values.first()?.rdata.last_chunk::<20>()?.first_chunk().map(|octets| u32::from_be_bytes(*octets))
 }
 
 /// What the API and DNS share.
