@@ -12,10 +12,12 @@ PARAMETERS :=
 RELAY_CA :=
 # Worlds that make simulate tries.
 SEEDS := 1000
+# What make bench-all measures; everything where nothing is named: make bench-all PARTS="sync scale"
+PARTS :=
 # Seconds of make kill.
 KILL_SECONDS := 300
 
-.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-relay bench-octodns bench-all latency flood simulate kill fuzz setup clean
+.PHONY: help demo test test-all lint check build release size lambda deploy deploy-lambda deb cdk bench bench-plan bench-relay bench-octodns bench-all bench-build latency flood simulate kill fuzz setup clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,45 +81,45 @@ deb: ## the relay's Debian package, for glibc 2.31 and later: target/debian
 cdk: setup ## the CDK construct and app of infra/cdk: tests, and a template in infra/cdk/cdk.out; needs Node 20
 	cd infra/cdk && npm ci --no-audit --no-fund && npm test
 
-bench: setup ## figures on the reference zone: plan and batches, API calls, the worker's start, snapshot, transfer
-	tests/setup --debian
-	cargo bench -q -p secondary53-tests --bench plan
-	cargo run -q --profile bench -p secondary53-tests --example calls
-	cargo build -q --profile worker -p secondary53-lambda
-	cargo run -q --profile bench -p secondary53-tests --example cold_start target/worker/bootstrap
-	python3 tests/reference_zone.py 10000 > .local/reference-10000.zone
-	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
-	cargo run -q --profile bench -p secondary53-tests --example snapshot .local/reference-10000.zone example.com
-	cargo run -q --profile bench -p secondary53-tests --example transfer .local/reference-100000.zone example.com 20
+bench: bench-build ## every benchmark, fewer runs and smaller sizes: less than ten minutes once all is built; .local/benchmarks.md
+	tests/benchmarks/measure.py --quick --into .local
+	.local/bench/bin/python tests/benchmarks/draw.py .local
 
-bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many zones at rest and changed at once
+bench-plan: ## plan and batches of the reference zone: time and memory
+	cargo bench -q -p secondary53-tests --bench plan
+
+bench-relay: setup ## the relay as it ships beside dig, kdig, Knot and NSD; many zones at rest and changed at once; whole transfers
 	tests/setup --debian
-	cargo build -q --profile bench -p secondary53-tests --example secondaries --example many-zones
+	cargo build -q --profile bench -p secondary53-tests --example secondaries --example many-zones --example transfer
 	cargo build -q --release -p secondary53-relay
 	infra/relay/check-size target/release/secondary53-relay
 	target/release/examples/secondaries 100000 5
 	target/release/examples/secondaries 1000000 3
-	target/release/examples/many-zones 1 0
-	target/release/examples/many-zones 10000 1000 $(IDLE)
+	target/release/examples/many-zones 1
+	target/release/examples/many-zones 10000 100,1000,10000 $(IDLE)
+	python3 tests/reference_zone.py 100000 > .local/reference-100000.zone
+	target/release/examples/transfer .local/reference-100000.zone example.com 20
 
-bench-all: setup ## every figure of docs/benchmarks.md, with pictures, on a machine that does nothing else
+bench-all: bench-build ## every figure of docs/benchmarks.md, with pictures, on a machine that does nothing else; PARTS="sync scale" for some
+	tests/benchmarks/measure.py $(PARTS)
+	.local/bench/bin/python tests/benchmarks/draw.py
+
+bench-build: setup
 	tests/setup --debian
 	tests/setup --bench
 	$(MAKE) --no-print-directory release
-	cargo build -q --profile bench -p secondary53-tests --examples --bin latency
-	# Where the chain looks for the function.
+	cargo build -q --profile bench -p secondary53-tests --examples --bin latency --bin strict-hosted-zone
+	@# Where the chain looks for the function.
 	install target/worker/bootstrap target/release/bootstrap
-	tests/benchmarks/measure.py
-	.local/bench/bin/python tests/benchmarks/draw.py
 
-bench-octodns: setup ## plan and sync of 10,000 records: secondary53 beside octoDNS, in turns, at Route 53's rates
+bench-octodns: setup ## sync of 10,000 records: secondary53 beside octoDNS, in turns, at Route 53's rates
 	tests/setup --debian
-	test -x .local/octodns/bin/octodns-sync || (python3 -m venv .local/octodns && .local/octodns/bin/pip install --quiet octodns octodns-bind octodns-route53)
+	tests/setup --bench
 	cargo build -q --release -p secondary53
-	cargo build -q -p secondary53-tests --bin strict-hosted-zone
-	python3 tests/octodns/compare.py .local/octodns/bin target/release/secondary53 target/debug/strict-hosted-zone 10000
+	cargo build -q --profile bench -p secondary53-tests --bin strict-hosted-zone
+	python3 tests/octodns/compare.py .local/bench/bin target/release/secondary53 target/release/strict-hosted-zone 10000
 
-latency: setup ## milliseconds from nsupdate to the hosted zone, 20 changes
+latency: setup ## milliseconds from NOTIFY to the hosted zone and where they go, 20 changes
 	tests/setup --debian
 	cargo build --workspace
 	target/debug/latency

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Makes docs/benchmarks.md and the pictures beside it of docs/benchmarks/figures.json, which measure.py wrote."""
+"""Makes benchmarks.md and the pictures beside it of benchmarks/figures.json, which measure.py wrote.
+
+usage: draw.py [FOLDER]      docs where none is named
+"""
 
 import json
 import pathlib
+import sys
 
 import matplotlib
 
@@ -10,7 +14,8 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plot
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "docs/benchmarks"
+DOCUMENTS = pathlib.Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs"
+FOLDER = DOCUMENTS / "benchmarks"
 # The same file for the same figures, and text that can be searched.
 matplotlib.rcParams.update({"svg.hashsalt": "secondary53", "svg.fonttype": "none", "figure.figsize": (7, 4), "axes.grid": True})
 
@@ -27,11 +32,12 @@ def main():
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']:,} MiB, {machine['system']}. {versions}.",
     ]
-    for part, tell in [("transfer", transfer), ("snapshot", snapshot), ("calls", calls), ("latency", latency), ("scale", scale), ("size", size)]:
-        if part in figures:
-            found = figures[part]
-            text += ["", *tell(found), "", f"<sub>commit {found['commit']}; load before: {found['load_before']}; took {found['took_s']} s</sub>"]
-    (ROOT / "docs/benchmarks.md").write_text("\n".join(text) + "\n")
+    for tell in (transfer, snapshot, calls, sync, latency, scale, size, profile):
+        if tell.__name__ in figures:
+            found = figures[tell.__name__]
+            quick = "; **quick: fewer runs, smaller sizes**" if found.get("quick") else ""
+            text += ["", *tell(found), "", f"<sub>commit {found['commit']}; load before: {found['load_before']}; took {found['took_s']} s{quick}</sub>"]
+    (DOCUMENTS / "benchmarks.md").write_text("\n".join(text) + "\n")
 
 
 def transfer(found):
@@ -76,48 +82,199 @@ def snapshot(found):
 
 
 def calls(found):
-    sizes = sorted({row["records"] for row in found["rows"]})
-    steps = list(dict.fromkeys(row["what"] for row in found["rows"]))
-    of = {(row["records"], row["what"]): row for row in found["rows"]}
+    rows = found["rows"]
+    sizes = sorted({row["records"] for row in rows})
+    steps = list(dict.fromkeys(row["what"] for row in rows))
+    of = {(row["records"], row["what"]): row for row in rows}
+    for field, label in [("calls", "calls of the API"), ("octets", "octets of the message"), ("worker_ms", "ms of the worker")]:
+        axes = lines(f"cost-{field}", "records", label)
+        for what in steps:
+            axes.plot(sizes, [of[size, what][field] for size in sizes], marker="o", label=what)
+        save(axes, f"cost-{field}")
     return [
-        "## Calls",
+        "## Cost of a sync, by the size of the zone",
         "",
-        "Calls of Route 53's API, the hosted zone's id being known, and how many of them are batches of changes; against the strict hosted zone. The same on every machine.",
+        "Calls of Route 53's API, the hosted zone's id being known, and how many of them are batches of changes; against the strict hosted zone. The same on every machine,",
+        "and held by [tests/tests/figures.rs](../tests/tests/figures.rs). Message: octets as SQS counts them. Worker: decoding, comparing and asking, with Route 53's",
+        "stand-in on the same machine and without its limits. Least: the seconds that Route 53's published buckets allow nobody to go below, full at the beginning. A zone of",
+        "five records is a SOA, two NS and their addresses.",
+        "",
+        "![calls](benchmarks/cost-calls.svg) ![octets](benchmarks/cost-octets.svg) ![milliseconds](benchmarks/cost-worker_ms.svg)",
         "",
         *table(["", *(f"{size:,} records" for size in sizes)],
                [[what, *(f"{of[size, what]['calls']} ({of[size, what]['batches']})" for size in sizes)] for what in steps]),
+        "",
+        *table(["records", "", "changes", "message", "octets a record", "worker ms", "least s"],
+               [[f"{row['records']:,}", row["what"], f"{row['changes']:,}", f"{row['octets']:,}", f"{row['octets'] / row['records']:.1f}",
+                 f"{row['worker_ms']:.2f}", f"{row['least_s']:g}"] for row in rows]),
     ]
 
 
+def sync(found):
+    rows = found["rows"]
+    steps = list(dict.fromkeys(row["what"] for row in rows))
+    names = list(dict.fromkeys(row["who"] for row in rows))
+    for field, label in [("s", "seconds"), ("calls", "calls of the API")]:
+        figure, panels = plot.subplots(2, 2, figsize=(9, 6.5), sharex=True, sharey=True)
+        for axes, what in zip(panels.flat, steps):
+            axes.set(xscale="log", yscale="log", title=what)
+            for name, colour in zip(names, ("C0", "C1")):
+                for buckets, style in [(True, "-"), (False, "--")]:
+                    mine = [row for row in rows if (row["what"], row["who"], row["buckets"]) == (what, name, buckets)]
+                    axes.plot([row["records"] for row in mine], [row[field] for row in mine], style, color=colour, marker="o",
+                              label=f"{name}, {'Route 53’s rates' if buckets else 'no rates'}")
+        for axes in panels[1]:
+            axes.set_xlabel("records")
+        for axes in panels[:, 0]:
+            axes.set_ylabel(label)
+        panels[0, 0].legend(fontsize="small")
+        figure.tight_layout()
+        figure.savefig(FOLDER / f"sync-{field}.svg", metadata={"Date": None})
+    ours = {(row["records"], row["buckets"], row["what"]): row for row in rows if row["who"] == "secondary53"}
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    result = [
+        "## Sync, beside octoDNS",
+        "",
+        f"`secondary53 sync` and `octodns-sync --doit` ({versions}), in turn, from their start to their end: the same zone from BIND, a strict hosted zone each. Route 53's rates are",
+        "50 requests at once and 10 a second for each action, 1,500 changes at once and 100 a second, and the buckets are full before each run; without rates the hosted zone",
+        "takes everything at once, and secondary53 keeps to Route 53's rates all the same: it does not go by what it is refused. octoDNS counts the changes of a request and not",
+        "their characters, so it was given the largest `max_changes` of 1000, 500, 250, 140 and 70 with which every step goes through, and 30 attempts, for it is throttled.",
+        "A change is what Route 53 counts: CREATE and DELETE one, UPSERT two. secondary53 writes the serial too, and marks the SOA before the first of several batches.",
+        "`tests/octodns/compare.py`, [why the zone has no semicolons](../tests/octodns/compare.py).",
+        "",
+        "![seconds](benchmarks/sync-s.svg) ![calls](benchmarks/sync-calls.svg)",
+        "",
+    ]
+    for buckets in (True, False):
+        result += [
+            f"### {'At Route 53’s rates' if buckets else 'Without rates'}",
+            "",
+            *table(["records", "step", "", "runs", "seconds", "least – most", "× ours", "CPU s", "MiB", "calls", "batches", "refused", "changes", "max_changes"],
+                   [sync_row(row, ours[row["records"], row["buckets"], row["what"]]) for row in rows if row["buckets"] == buckets]),
+            "",
+        ]
+    return result + [
+        "### The seed's own way",
+        "",
+        "[dnsnotify2route53](https://github.com/patanne/dnsnotify2route53), which this project comes from, was not run: its code asks for one page of the hosted zone and gives up",
+        "where there is another one, and sends all changes in one request. By Route 53's published limits (300 RRsets in a page; 1,000 records and 32,000 characters in a request, an",
+        "UPSERT counting twice) and by the batches above, that is two calls for a change in a zone of up to 300 RRsets, as many as here, and none that could succeed beyond.",
+        "Before each zone it lists the account's hosted zones, a call more, of which it reads the first page. The whole zone is read for each change: here that is one page of one",
+        "RRset where the relay says what changed.",
+    ]
+
+
+def sync_row(row, ours):
+    return [f"{row['records']:,}", row["what"] + (" **failed**" if row["failed"] else ""), row["who"], row["runs"], f"{row['s']:.2f}",
+            f"{row['least_s']:.2f} – {row['most_s']:.2f}", f"{row['s'] / ours['s']:.2f}", f"{row['cpu_s']:.2f}", f"{row['mib']:.1f}", f"{row['calls']:,}",
+            f"{row['batches']:,}", f"{row['refused']:,}", f"{row['changes']:,}", row["max_changes"] or "–"]
+
+
 def latency(found):
+    rows = found["rows"]
+    steps = [step["step"] for step in rows[0]["steps"]]
+    figure, axes = plot.subplots(figsize=(9, 4))
+    names = [f"{row['primary']}, {row['records']:,}" for row in rows]
+    for name, row in zip(names, rows):
+        left = 0
+        for index, step in enumerate(row["steps"][1:]):
+            axes.barh(name, step["ms"][0], left=left, color=f"C{index}", label=step["step"] if row is rows[0] else None)
+            left += step["ms"][0]
+    axes.set(xlabel="ms, medians of the steps")
+    axes.invert_yaxis()
+    axes.legend(ncols=5, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 1.25))
+    figure.tight_layout()
+    figure.savefig(FOLDER / "latency.svg", metadata={"Date": None})
+    ms = lambda value: f"{value:.1f}" if value >= 100 else f"{value:.2f}"
     return [
         "## Latency",
         "",
-        "Milliseconds from a change to its acceptance by Route 53's stand-in, through the real relay, SQS's and Lambda's stand-in and the real worker, one change after the other.",
-        "BIND and Knot hold their NOTIFY back; `ours` is a primary that does not, and counts from its NOTIFY.",
+        "From a change to its acceptance by Route 53's stand-in, through the real relay, SQS's and Lambda's stand-in and the real worker, one change after the other, at most",
+        "eight a second. BIND and Knot hold their NOTIFY back; `ours` is a primary that does not, and counts from its NOTIFY. Milliseconds, by the logs of relay and worker;",
+        "the medians of the steps do not add up to that of all.",
         "",
-        *table(["primary", "records", "changes", "median", "99 %", "max"],
-               [[row["primary"], f"{row['records']:,}", row["changes"], row["median"], row.get("p99", "–"), row["max"]] for row in found["rows"]]),
+        "- NOTIFY: until the relay has read it. SOA: connection, question, answer. Transfer: IXFR where the primary gives one, and the zone made of it",
+        "- encode: what is stored is read, the difference, zstd, base64. SQS: the request to SQS's stand-in",
+        "- Lambda: until the worker has the event. The stand-in looks at a queue at once or 50 ms later; AWS polls, and has its own figures",
+        "- decode: until the hosted zone's SOA is asked for. list: that answer. plan: until the changes are sent. change: their answer",
+        "",
+        "![where the time goes](benchmarks/latency.svg)",
+        "",
+        *table(["primary", "records", "changes", "median", "99 %", "most", *(f"{step}: median" for step in steps[1:])],
+               [[row["primary"], f"{row['records']:,}", f"{row['changes']:,}", *map(ms, row["steps"][0]["ms"]), *(ms(step["ms"][0]) for step in row["steps"][1:])]
+                for row in rows]),
+        "",
+        "The same, 99 % and the most of each step:",
+        "",
+        *table(["primary", "records", *steps[1:]],
+               [[row["primary"], f"{row['records']:,}", *(f"{ms(step['ms'][1])} / {ms(step['ms'][2])}" for step in row["steps"][1:])] for row in rows]),
     ]
 
 
 def scale(found):
     rows = found["rows"]
-    axes = lines("scale", "zones", "MiB")
-    largest = {row["zones"]: row for row in rows}
-    axes.plot(list(largest), [row["mib"] for row in largest.values()], marker="o", label="held")
-    axes.plot(list(largest), [row["peak_mib"] for row in largest.values()], marker="o", label="at most")
+    zones = sorted({row["zones"] for row in rows})
+    first = {row["zones"]: row for row in rows if row["what"].startswith("all sent")}
+    idle = {row["zones"]: row for row in rows if row["what"] == "idle"}
+    all_changed = {row["zones"]: row for row in rows if row.get("changed") == row["zones"]}
+    axes = lines("scale-memory", "zones", "MiB")
+    axes.plot(zones, [idle[count]["mib"] for count in zones], marker="o", label="at rest")
+    axes.plot(zones, [all_changed[count]["peak_mib"] for count in zones], marker="o", label="at most, all changed at once")
     save(axes, "scale-memory")
+    axes = lines("scale-seconds", "zones", "seconds")
+    axes.plot(zones, [first[count]["s"] for count in zones], marker="o", label="start until all are sent")
+    axes.plot(zones, [all_changed[count]["s"] for count in zones], marker="o", label="all changed at once until all are sent")
+    axes.plot(zones, [all_changed[count]["cpu_s"] for count in zones], marker="o", label="the same, processor")
+    save(axes, "scale-seconds")
+    axes = lines("scale-messages", "zones", "")
+    for field, label in [("messages", "messages"), ("requests", "requests to SQS"), ("sockets", "sockets at most")]:
+        axes.plot(zones, [all_changed[count][field] for count in zones], marker="o", label=f"all changed at once: {label}")
+    save(axes, "scale-messages")
     return [
         "## Scale",
         "",
-        "One relay, one scripted primary, zones of 20 records: from its start until all were sent for the first time (200 first looks a second), then some changed at once.",
+        "One relay, one scripted primary, zones of 20 records, and a queue that takes everything: from the relay's start until all were sent for the first time (200 first looks",
+        "a second, so that a primary is not overrun), then some changed at once, then at rest. Octets are the messages' bodies.",
         "",
-        "![memory](benchmarks/scale-memory.svg)",
+        "![seconds](benchmarks/scale-seconds.svg) ![memory](benchmarks/scale-memory.svg) ![messages](benchmarks/scale-messages.svg)",
         "",
-        *table(["zones", "listening s", "all sent s", "changed", "NOTIFYs lost", "sent s", "MiB", "at most"],
-               [[f"{row['zones']:,}", f"{row['listening_s']:.3f}", f"{row['first_sent_s']:.1f}", f"{row['changed']:,}", row["never_answered"],
-                 f"{row['sent_s']:.2f}", row["mib"], row["peak_mib"]] for row in rows]),
+        *table(["zones", "step", "seconds", "CPU s", "messages", "requests", "octets", "sockets", "MiB", "at most"],
+               [[f"{row['zones']:,}", row["what"], f"{row['s']:.3f}", f"{row['cpu_s']:.3f}", f"{row['messages']:,}", f"{row['requests']:,}", f"{row['octets']:,}",
+                 row["sockets"], f"{row['mib']:.1f}", f"{row['peak_mib']:.1f}"] for row in rows]),
+        "",
+        "### What Route 53 needs for as much",
+        "",
+        "A model, no measurement: 10,000 zones of 20 records, the published buckets, full at the beginning, and workers that use all of them. Each action has a bucket of requests of",
+        "its own, so reading and changing go side by side, and what is slowest is the limit.",
+        "",
+        *table(["", "zones", "requests", "changes", "requests need", "changes need", "together", "the limit is"],
+               [[row["what"], f"{row['zones']:,}", f"{row['requests']:,}", f"{row['changes']:,}", duration(row["requests_s"]), duration(row["changes_s"]),
+                 duration(max(row["requests_s"], row["changes_s"])), limit(row)] for row in found["route53"]]),
+    ]
+
+
+def limit(row):
+    if row["requests_s"] == row["changes_s"] == 0:
+        return "none of these"
+    return "10 requests a second" if row["requests_s"] >= row["changes_s"] else "100 changes a second"
+
+
+def duration(seconds):
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def profile(found):
+    rows = found["rows"]
+    share = lambda row: "; ".join(f"{100 * count / row['instructions']:.0f} % `{name}`" for name, count in row["most"][:4])
+    return [
+        "## Where the instructions go",
+        "",
+        f"Instructions of one step of the work on {rows[0]['records']:,} records of the reference zone, counted by valgrind's callgrind, and the functions that they are in.",
+        "",
+        *table(["step", "instructions", "a record", "most of them"],
+               [[row["step"], f"{row['instructions']:,}", f"{row['instructions'] / row['records']:,.0f}", share(row)] for row in rows]),
     ]
 
 

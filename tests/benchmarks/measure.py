@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks and keeps what they found in docs/benchmarks/figures.json; draw.py makes docs/benchmarks.md of it.
+"""Runs the benchmarks and keeps what they found in benchmarks/figures.json of a folder, docs where none is named; draw.py makes
+benchmarks.md of it.
 
-usage: measure.py [--quick] [PART…]      parts: transfer snapshot calls latency scale size; all where none is named
+usage: measure.py [--quick] [--into FOLDER] [PART…]      parts: transfer snapshot calls sync latency scale size profile; all where none is named
 
 --quick leaves out what takes minutes. The programs are those of target/release, as `make bench-all` builds them. Nothing else should
 run meanwhile: each part says how busy the machine was before it.
 """
 
+import argparse
 import gzip
 import json
 import os
@@ -14,34 +16,35 @@ import pathlib
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FIGURES = ROOT / "docs/benchmarks/figures.json"
 EXAMPLES = ROOT / "target/release/examples"
-LIMIT = 3600
+BENCH = ROOT / ".local/bench/bin"
+LIMIT = 2 * 3600
 
 
 def main():
-    arguments = sys.argv[1:]
-    quick = "--quick" in arguments
-    parts = [argument for argument in arguments if argument != "--quick"] or list(PARTS)
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        sys.exit(f"{__doc__}\nno such part: {', '.join(unknown)}")
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--into", type=pathlib.Path, default=ROOT / "docs")
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS])
+    given = parser.parse_args()
+    quick, parts, kept = given.quick, given.parts or list(PARTS), given.into / "benchmarks/figures.json"
+    figures = json.loads(kept.read_text()) if kept.exists() else {}
     figures["machine"] = machine()
     for part in parts:
         print(f"# {part}", file=sys.stderr, flush=True)
         before = os.getloadavg()[0]
         began = time.time()
-        figures[part] = {"load_before": round(before, 2), "commit": commit(), **PARTS[part](quick)}
+        figures[part] = {"load_before": round(before, 2), "commit": commit(), "quick": quick, **PARTS[part](quick)}
         figures[part]["took_s"] = round(time.time() - began)
-        FIGURES.parent.mkdir(parents=True, exist_ok=True)
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def transfer(quick):
@@ -88,38 +91,110 @@ def snapshot(quick):
 
 
 def calls(quick):
-    """Calls of Route 53's API."""
+    """What a sync costs, by the size of the zone: calls of Route 53's API, changes, octets, the worker's time."""
     rows = []
-    for line in run(EXAMPLES / "calls").splitlines()[1:]:
-        records, what, all_calls, batches = re.match(r" *(\d+)  (.+?) +(\d+) +(\d+)$", line).groups()
-        rows.append({"records": int(records), "what": what, "calls": int(all_calls), "batches": int(batches)})
+    # The smallest has five: a SOA, two NS and their addresses.
+    for line in run(EXAMPLES / "calls", 5, 10, 100, 1_000, 10_000, *([] if quick else [100_000])).splitlines()[1:]:
+        records, what, *numbers, ms = re.match(r" *(\d+)  (.+?) +(\d+) +(\d+) +(\d+) +(\d+) +([\d.]+)$", line).groups()
+        row = {"records": int(records), "what": what, **dict(zip(("calls", "batches", "changes", "octets"), map(int, numbers)))}
+        rows.append({**row, "worker_ms": float(ms), "least_s": least_seconds(row["calls"] - row["batches"], row["batches"], row["changes"])})
     return {"rows": rows}
 
 
-def latency(quick):
-    """From a change at a primary to its acceptance by Route 53, through the real processes."""
+def sync(quick):
+    """octoDNS and we, on the same primary and hosted zone."""
     rows = []
-    for primary in ("ours", "bind", "knot"):
-        # More would first have to get through Route 53's rate of changes.
-        for records in (10, 1_000):
-            changes = 20 if quick else 200
-            told = run(ROOT / "target/release/latency", "--primary", primary, "--records", records, "--changes", changes)
-            row = dict(re.findall(r"(median|p99|max) (\d+) ms", told))
-            rows.append({"primary": primary, "records": records, "changes": changes, **{key: int(value) for key, value in row.items()}})
+    for records in [100, 1_000] + ([] if quick else [10_000]):
+        for rates in [["--unlimited"], []]:
+            # What is throttled takes minutes, and is much the same each time.
+            runs = 1 if quick else 5 if records < 10_000 and rates else 3
+            told = run("python3", ROOT / "tests/octodns/compare.py", BENCH, ROOT / "target/release/secondary53",
+                       ROOT / "target/release/strict-hosted-zone", records, "--json", "--runs", runs, *rates)
+            found = [json.loads(line) for line in told.splitlines()]
+            for what, who in dict.fromkeys((step["what"], step["who"]) for step in found):
+                mine = [step for step in found if (step["what"], step["who"]) == (what, who)]
+                row = {key: mine[0][key] for key in ("records", "buckets", "what", "who", "max_changes", "batches", "changes")}
+                rows.append({**row, "runs": runs, "calls": middle(step["calls"] for step in mine), "refused": middle(step["refused"] for step in mine),
+                             "s": middle(step["s"] for step in mine), "least_s": min(step["s"] for step in mine), "most_s": max(step["s"] for step in mine),
+                             "cpu_s": middle(step["cpu_s"] for step in mine), "mib": middle(step["mib"] for step in mine),
+                             "failed": next((step["failed"] for step in mine if step["failed"]), None)})
+    versions = subprocess.run([BENCH / "pip", "list", "--format", "json", "--disable-pip-version-check"], capture_output=True, text=True, check=True)
+    versions = {package["name"]: package["version"] for package in json.loads(versions.stdout)}
+    return {"rows": rows, "versions": {name: versions.get(name) for name in ("octodns", "octodns-bind", "octodns-route53", "boto3")}}
+
+
+def latency(quick):
+    """From a change at a primary to its acceptance by Route 53, through the real processes, and where the time goes."""
+    rows = []
+    for primary, records, changes in [("ours", 10, 1_000), ("ours", 10_000, 1_000), ("bind", 10, 200), ("bind", 10_000, 200),
+                                      ("knot", 10, 200), ("knot", 10_000, 200)]:
+        changes = 20 if quick else changes
+        told = run(ROOT / "target/release/latency", "--primary", primary, "--records", records, "--changes", changes, "--json")
+        rows.append({"primary": primary, "records": records, **json.loads(told)})
     return {"rows": rows}
 
 
 def scale(quick):
-    """One relay and many zones of 20 records."""
+    """One relay and many zones of 20 records, beside what Route 53 needs for as much."""
     rows = []
     for zones in [1, 10, 100, 1_000] + ([] if quick else [10_000]):
-        for changed in sorted({max(1, zones // 100), zones // 10, zones} - {0}) if not quick else [max(1, zones // 10)]:
-            told = run(EXAMPLES / "many-zones", zones, changed)
-            number = lambda pattern: float(re.search(pattern, told).group(1))
-            rows.append({"zones": zones, "changed": changed, "listening_s": number(r"listening after ([\d.]+)"),
-                         "first_sent_s": number(r"first time after ([\d.]+)"), "sent_s": number(r"all sent after ([\d.]+)"),
-                         "never_answered": int(number(r"never answered: (\d+)")), "mib": number(r"holds ([\d.]+) MiB"),
-                         "peak_mib": max(map(float, re.findall(r"at most ([\d.]+)", told)))})
+        changed = sorted({max(1, zones // 100), max(1, zones // 10), zones})
+        told = run(EXAMPLES / "many-zones", zones, ",".join(map(str, changed)), 10 if quick else 60).splitlines()
+        listening = float(re.search(r"listening after ([\d.]+)", told[0]).group(1))
+        for line in told[1:]:
+            what, *numbers = re.match(r"(.+): ([\d.]+) s, processor ([\d.]+) s, (\d+) messages, (\d+) requests, (\d+) octets, (\d+) sockets, "
+                                      r"holds ([\d.]+) MiB, at most ([\d.]+) MiB$", line).groups()
+            s, cpu_s, messages, requests, octets, sockets, mib, peak_mib = map(float, numbers)
+            row = {"zones": zones, "what": what, "listening_s": listening, "s": s, "cpu_s": cpu_s, "messages": int(messages), "requests": int(requests),
+                   "octets": int(octets), "sockets": int(sockets), "mib": mib, "peak_mib": peak_mib}
+            count = re.match(r"(\d+) changed, (\d+) NOTIFYs sent again, (\d+) never", what)
+            if count:
+                row.update(changed=int(count.group(1)), again=int(count.group(2)), lost=int(count.group(3)))
+            rows.append(row)
+    return {"rows": rows, "route53": [route53(*work) for work in WORK]}
+
+
+# 10,000 zones of 20 records: what is done, zones, and for each the requests that read, the batches, and the changes as Route 53 counts them.
+WORK = [
+    # The zone's id is asked for by another action, which has a bucket of its own. 18 RRsets, and the SOA, which counts twice.
+    ("first sync", 10_000, 1, 1, 18 + 2),
+    ("1 % changed: one RRset each", 100, 1, 1, 2 + 2),
+    ("10 % changed: one RRset each", 1_000, 1, 1, 2 + 2),
+    ("100 % changed: one RRset each", 10_000, 1, 1, 2 + 2),
+    ("100 % changed: all RRsets of each", 10_000, 1, 1, 2 * 18 + 2),
+    ("audit: nothing changed", 10_000, 1, 0, 0),
+]
+
+
+def route53(what, zones, reads, batches, changes):
+    return {"what": what, "zones": zones, "requests": zones * (reads + batches), "changes": zones * changes,
+            "requests_s": least_seconds(zones * reads, zones * batches, 0), "changes_s": least_seconds(0, 0, zones * changes)}
+
+
+def least_seconds(reads, batches, changes):
+    """What Route 53's published buckets, full at the beginning, let nobody do in less time: 50 requests at once and 10 a second for each
+    action, 1,500 changes at once and 100 a second."""
+    return round(max((reads - 50) / 10, (batches - 50) / 10, (changes - 1_500) / 100, 0), 1)
+
+
+def profile(quick):
+    """Instructions of the steps of the work on 10,000 records, and the functions that take most of them, by valgrind's callgrind."""
+    rows = []
+    records = 1_000 if quick else 10_000
+    for step in run(EXAMPLES / "hot-paths").splitlines():
+        with tempfile.TemporaryDirectory() as folder:
+            out = f"{folder}/out"
+            run("valgrind", "--quiet", "--tool=callgrind", "--toggle-collect=*measured*", f"--callgrind-out-file={out}", EXAMPLES / "hot-paths", step, records)
+            told = run("callgrind_annotate", "--threshold=100", out)
+        total = int(re.search(r"([\d,]+)[^\n]*PROGRAM TOTALS", told).group(1).replace(",", ""))
+        functions = {}
+        for line in told.splitlines():
+            found = re.match(r" *([\d,]+) \( *[\d.]+%\)  (\S+?):(.+?)(?: \[.*\])?$", line)
+            if found:
+                name = re.sub(r"'\d+$|<impl [^>]*>::|::h[0-9a-f]{16}$", "", found.group(3))
+                functions[name] = functions.get(name, 0) + int(found.group(1).replace(",", ""))
+        most = sorted(functions.items(), key=lambda item: -item[1])[:5]
+        rows.append({"step": step, "records": records, "instructions": total, "most": [[name, count] for name, count in most]})
     return {"rows": rows}
 
 
@@ -134,7 +209,11 @@ def size(quick):
     return {"programs": programs, "zip": zipped, "worker": started.splitlines()}
 
 
-PARTS = {part.__name__: part for part in (transfer, snapshot, calls, latency, scale, size)}
+PARTS = {part.__name__: part for part in (transfer, snapshot, calls, sync, latency, scale, size, profile)}
+
+
+def middle(values):
+    return statistics.median_low(list(values))
 
 
 def run(*command):
@@ -170,7 +249,7 @@ def machine():
 
 
 VERSIONS = {"rustc": ["rustc", "--version"], "knot": ["knotd", "--version"], "nsd": ["nsd", "-v"], "dig": ["dig", "-v"],
-            "bind": ["named", "-v"]}
+            "bind": ["named", "-v"], "valgrind": ["valgrind", "--version"]}
 
 
 def version(*command):

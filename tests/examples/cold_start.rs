@@ -16,11 +16,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{Response, StatusCode};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
+use secondary53_lambda::value;
+use secondary53_tests::hosted::holding;
 use secondary53_tests::strict::{Config, Server, ZoneSpec};
 use secondary53_tests::zones::{one_changed, reference};
 use secondary53_zone::delta::Delta;
 use secondary53_zone::message::{Message, Meta, Reason};
+use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
+use secondary53_zone::zone::Zone;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -29,6 +33,8 @@ use tokio::sync::Notify;
 /// An invocation's time.
 const INVOCATION_MS: u64 = 300_000;
 const RUNS: usize = 20;
+/// Near to what one message holds.
+const LARGE: usize = 50_000;
 /// Debian's; the template names Amazon Linux's.
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Longer than a first sync takes at an account's rates.
@@ -72,7 +78,32 @@ async fn main() -> Result<(), Failure> {
     tell("10,000 records compared in full", &mut all);
     let mut one = vec![start(&bootstrap, &event(&next, Reason::Notify)?, Some(&server), Some(ROOTS)).await?];
     tell("one of 10,000 records changed", &mut one);
+    let large = reference(LARGE).map_err(|error| error.to_string())?;
+    let zones = vec![ZoneSpec::public("example.com").with_id("Z1")];
+    let server = Server::start(Config { zones, max_rrsets: 100_000, ..Config::default() }).await?;
+    fill(&server, "Z1", &large)?;
+    let event = event(&Snapshot::new(large), Reason::Audit)?;
+    let mut large = vec![start(&bootstrap, &event, Some(&server), Some(ROOTS)).await?];
+    tell("50,000 records compared in full, at Route 53's rates", &mut large);
     Ok(())
+}
+
+/// Gives a hosted zone what a zone holds, but for what is of the apex.
+fn fill(server: &Server, id: &str, zone: &Zone) -> Result<(), Failure> {
+    let hosted: Vec<_> = holding(zone)
+        .into_iter()
+        .map(|rrset| rrset.text)
+        .filter(|text| text.name != *zone.apex() || !matches!(text.rtype, Rtype::SOA | Rtype::NS))
+        .map(|text| (value::name_text(text.name.by_ref()), text.rtype.to_string(), text.ttl, text.values))
+        .collect();
+    let values: Vec<Vec<&str>> =
+        hosted.iter().map(|(.., values)| values.iter().map(String::as_str).collect()).collect();
+    let rrsets: Vec<_> = hosted
+        .iter()
+        .zip(&values)
+        .map(|((name, rtype, ttl, _), values)| (name.as_str(), rtype.as_str(), *ttl, values.as_slice()))
+        .collect();
+    server.seed(id, &rrsets).map_err(Into::into)
 }
 
 fn tell(what: &str, runs: &mut [(Duration, u64)]) {

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -29,6 +30,7 @@ pub struct Sink {
     /// For `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL_S3`, behind `http://`.
     pub address: SocketAddr,
     accepted: watch::Sender<Vec<Accepted>>,
+    requests: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -39,6 +41,8 @@ pub struct Accepted {
     pub zone: Name,
     /// Its serial.
     pub serial: Serial,
+    /// Octets of its body.
+    pub octets: usize,
     /// When it came.
     pub at: Instant,
 }
@@ -52,17 +56,22 @@ impl Sink {
         let failed = StackError::io("listen for messages");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(StackError::io("listen for messages"))?;
-        let accepted = watch::Sender::<Vec<Accepted>>::default();
+        let (accepted, requests) = (watch::Sender::<Vec<Accepted>>::default(), Arc::<AtomicUsize>::default());
         let app = Router::new()
             .route("/", post(message))
             .route("/{*object}", put(object))
             .layer(DefaultBodyLimit::max(OBJECT))
-            .with_state(Arc::new(accepted.clone()));
+            .with_state((Arc::new(accepted.clone()), Arc::clone(&requests)));
         let task = tokio::spawn(async move {
             // It ends with the task.
             let _ = axum::serve(listener, app).await;
         });
-        Ok(Self { address, accepted, task })
+        Ok(Self { address, accepted, requests, task })
+    }
+
+    /// Requests with messages so far; several messages may be in one.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// What came so far, and what comes.
@@ -93,6 +102,7 @@ enum Sent {
 struct One {
     #[serde(default)]
     id: String,
+    message_body: String,
     message_attributes: Attributes,
 }
 
@@ -108,15 +118,19 @@ struct Attribute {
     string_value: String,
 }
 
-async fn message(State(accepted): State<Arc<watch::Sender<Vec<Accepted>>>>, body: Bytes) -> Response {
+type Noted = (Arc<watch::Sender<Vec<Accepted>>>, Arc<AtomicUsize>);
+
+async fn message(State((accepted, requests)): State<Noted>, body: Bytes) -> Response {
     let at = now();
+    requests.fetch_add(1, Ordering::Relaxed);
     let (entries, is_batch) = match serde_json::from_slice(&body) {
         Ok(Sent::Several { entries }) => (entries, true),
         Ok(Sent::One(one)) => (vec![one], false),
         Err(_) => return axum::http::StatusCode::BAD_REQUEST.into_response(),
     };
-    let read = |One { message_attributes: Attributes { zone, serial }, .. }: &One| {
-        Some(Accepted { zone: zone.string_value.parse().ok()?, serial: serial.string_value.parse().ok()?, at })
+    let read = |One { message_body, message_attributes: Attributes { zone, serial }, .. }: &One| {
+        let (zone, serial) = (zone.string_value.parse().ok()?, serial.string_value.parse().ok()?);
+        Some(Accepted { zone, serial, octets: message_body.len(), at })
     };
     let Some(read) = entries.iter().map(read).collect::<Option<Vec<_>>>() else {
         return axum::http::StatusCode::BAD_REQUEST.into_response();

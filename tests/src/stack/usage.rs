@@ -65,6 +65,19 @@ pub fn resident_kib(process: &Process) -> Result<u64, StackError> {
     Ok(process.members()?.into_iter().map(|member| status_kib(member, "VmRSS:")).sum())
 }
 
+/// The sockets that a running program and its children hold now.
+///
+/// # Errors
+/// The operating system does not tell.
+pub fn sockets(process: &Process) -> Result<usize, StackError> {
+    let of = |pid: i32| {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let leads_to = |file: std::fs::DirEntry| std::fs::read_link(file.path()).ok();
+        open.filter_map(leads_to).filter(|target| target.to_string_lossy().starts_with("socket:")).count()
+    };
+    Ok(process.members()?.into_iter().map(of).sum())
+}
+
 /// The clock of these measurements.
 #[expect(clippy::disallowed_methods, reason = "this is a stopwatch")]
 pub fn now() -> Instant {
