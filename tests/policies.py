@@ -85,6 +85,14 @@ class Worker(unittest.TestCase):
             self.assertEqual(change(worker, zone, ["CREATE"], ["A"]), "ImplicitDeny", zone)
         self.assertEqual(change(Stack({}).role("WorkerRole"), "Z3", ["CREATE"], ["A"]), "Allow")
 
+    def test_it_changes_them_in_every_partition(self):
+        worker = Stack(WANTED).role("WorkerRole")
+        for partition in ("aws", "aws-cn", "aws-us-gov"):
+            zones = f"arn:{partition}:route53:::hostedzone/"
+            self.assertEqual(change(worker, "Z1", ["CREATE"], ["A"], zones), "Allow", partition)
+            self.assertEqual(ask(worker, "route53:ListResourceRecordSets", f"{zones}Z2"), "Allow", partition)
+            self.assertEqual(change(worker, "Z3", ["CREATE"], ["A"], zones), "ImplicitDeny", partition)
+
     def test_no_other_action_or_type_passes_even_beside_others(self):
         worker = Stack(WANTED).role("WorkerRole")
         self.assertEqual(change(worker, "Z1", ["CREATE", "DROP"], ["A"]), "ImplicitDeny")
@@ -191,10 +199,10 @@ def ask(policies, action, resource, keys=None, secure=True):
     return evaluate(context, policies).decision
 
 
-def change(policies, zone, actions, types):
+def change(policies, zone, actions, types, zones="arn:aws:route53:::hostedzone/"):
     prefix = "route53:changeresourcerecordsets"
     keys = {f"{prefix}actions": actions, f"{prefix}recordtypes": types, f"{prefix}normalizedrecordnames": ["example.com"]}
-    return ask(policies, "route53:ChangeResourceRecordSets", f"arn:aws:route53:::hostedzone/{zone}", keys)
+    return ask(policies, "route53:ChangeResourceRecordSets", f"{zones}{zone}", keys)
 
 
 class Stack:
