@@ -33,12 +33,12 @@ test: ## lint, then all tests with real name servers and stand-ins for AWS
 	cargo test --workspace
 	$(VENV)/python tests/policies.py
 
-test-all: test ## the same, and deploying, the CDK, the Debian package (as root): a release build among them
+test-all: test ## the same, and deploying, the CDK, the Debian package (as root), with the programs that were built for the tests
 	tests/setup --tools
 	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam validate --lint --template infra/template.yaml
-	cargo test -p secondary53-tests --test deploy -- --ignored
+	cargo test --workspace --test deploy -- --ignored
 	$(MAKE) --no-print-directory cdk
-	$(MAKE) --no-print-directory deb
+	infra/relay/build-package target/debug/secondary53-relay
 	infra/relay/test-package target/debian/secondary53-relay_*.deb
 
 lint: setup ## rustfmt, clippy, licences and sources of dependencies, the template
