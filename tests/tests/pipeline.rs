@@ -9,6 +9,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use secondary53_tests::primary::{Config as PrimaryConfig, Primary, ZoneFile as EmbeddedZone};
 use secondary53_tests::stack::chain::{BUCKET, Chain, Layout};
@@ -17,7 +18,7 @@ use secondary53_tests::stack::ministack::Quarantined;
 use secondary53_tests::stack::name_server::{NameServer, ZoneFile};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, bind, knot, pass_over_missing, programs};
-use secondary53_tests::strict::{self, CHANGES, REQUESTS, ZoneSpec};
+use secondary53_tests::strict::{self, CHANGES, REQUESTS, ZoneSpec, least};
 use secondary53_tests::zones::incompressible;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,6 +44,12 @@ async fn a_zone_without_a_hosted_zone_waits_in_the_dead_letter_queue() -> Result
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_zone_beyond_one_message_goes_by_the_bucket() -> Result<(), StackError> {
     pass_over_missing(carry_a_large_zone().await)
+}
+
+/// `SECONDARY53_ZONE=100000` is a zone of so many RRsets, with the time-outs of the template.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_zone_that_takes_longer_than_an_invocation_goes_on_in_seconds() -> Result<(), StackError> {
+    pass_over_missing(take_several_invocations().await)
 }
 
 /// One transaction at the primary, and what everybody is to see afterwards.
@@ -266,6 +273,45 @@ async fn carry_a_large_zone() -> Result<(), StackError> {
     assert_eq!(hosted.rrsets.iter().filter(|rrset| rrset.rtype == "TXT").count(), RECORDS);
     let keys = chain.ministack.keys(BUCKET).await?;
     assert!(keys.len() == 1 && keys[0].starts_with("snapshots/"), "{keys:?}");
+    assert_eq!(chain.ministack.depth(&chain.queues.dead_letter).await?, 0);
+    Ok(())
+}
+
+async fn take_several_invocations() -> Result<(), StackError> {
+    const RRSETS: u32 = 2_600;
+    let whole = std::env::var("SECONDARY53_ZONE").ok().map(|text| text.parse::<u32>().unwrap());
+    let rrsets = whole.unwrap_or(RRSETS);
+    let dir = tempfile::tempdir().unwrap();
+    let mut text = "$ORIGIN example.com.\n$TTL 300\n@ SOA ns1 host 2026 3600 600 86400 60\n@ NS ns1\n".to_owned();
+    text.extend((0..rrsets).map(|i| format!("h{i} A 10.{}.{}.{}\n", i >> 16, i >> 8 & 255, i & 255)));
+    let primary = Primary::start(PrimaryConfig::new().zone(EmbeddedZone::parse(&text).unwrap())).await.unwrap();
+    let config = strict::Config {
+        zones: vec![ZoneSpec::public(ZONE)],
+        max_rrsets: 200_000,
+        request_rate: Some(REQUESTS),
+        change_rate: Some(CHANGES),
+        ..strict::Config::default()
+    };
+    let route53 = strict::Server::start(config).await.unwrap();
+    let id = route53.zones().first().unwrap().id.clone();
+    let mut layout = Layout::anywhere(dir.path(), primary.address(), programs::free_address()?, ZONE)?;
+    // Should nobody say when the message comes again, that is after everybody's patience.
+    layout.detours.visibility = Some(Duration::from_mins(30));
+    layout.detours.timeout = whole.is_none().then_some(Duration::from_secs(5));
+    layout.detours.worker.insert("WORKERS", "1".to_owned());
+    let chain = Chain::start(layout, route53).await?;
+    let limit = GENEROUS + Duration::from_secs(u64::from(rrsets) / 50);
+    let serial = || chain.route53.zone(&id).unwrap().serial;
+    until(limit, "the zone complete", async || Ok((serial() == 2026).then_some(()))).await?;
+
+    let calls = chain.route53.calls();
+    let seconds = (calls.last().unwrap().at_ms - calls.first().unwrap().at_ms) / 1_000;
+    println!("{rrsets} RRsets: {} calls, {seconds} s, where {:?} would do", calls.len(), least(&calls, REQUESTS, CHANGES));
+    assert_eq!(chain.route53.zone(&id).unwrap().contents().len(), usize::try_from(rrsets).unwrap());
+    // What is left must be found out again, each time.
+    let looks = calls.iter().filter(|call| call.action == "ListResourceRecordSets").count();
+    assert!(looks > 2, "{looks} looks at the hosted zone");
+    assert_eq!(calls.iter().filter(|call| call.code() == Some("Throttling")).count(), 0);
     assert_eq!(chain.ministack.depth(&chain.queues.dead_letter).await?, 0);
     Ok(())
 }

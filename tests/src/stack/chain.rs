@@ -37,6 +37,8 @@ pub struct Detours {
     pub timeout: Option<Duration>,
     /// Variables of the relay, beside its own.
     pub relay: BTreeMap<&'static str, String>,
+    /// From a message's receive to the next, where nobody says otherwise; two seconds where nothing is said here.
+    pub visibility: Option<Duration>,
     /// Where the relay finds SQS.
     pub sqs: Option<String>,
 }
@@ -87,7 +89,7 @@ impl Chain {
         let (bootstrap, _) = (programs::built("bootstrap")?, programs::built("secondary53-relay")?);
         let ministack = Ministack::start(&layout.dir, layout.ministack).await?;
         ministack.bucket(BUCKET).await?;
-        let queues = ministack.queue_pair("secondary53", VISIBILITY).await?;
+        let queues = ministack.queue_pair("secondary53", layout.detours.visibility.unwrap_or(VISIBILITY)).await?;
         let mut environment = BTreeMap::from([
             ("AWS_ENDPOINT_URL_ROUTE_53", route53.endpoint()),
             ("AWS_ENDPOINT_URL_SQS", ministack.endpoint.clone()),

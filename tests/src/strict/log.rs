@@ -1,8 +1,11 @@
 //! What was asked of the stand-in, so that a test can say what must never be asked.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::Serialize;
+
+use super::rates::Rate;
 
 /// Calls kept; the oldest goes first.
 const MAX_CALLS: usize = 100_000;
@@ -50,6 +53,22 @@ pub fn in_vain(calls: &[Call]) -> impl Iterator<Item = &Call> {
     };
     let is_vain = move |index: usize, call: &Call| call.no_ops().any(|change| !is_again(index, change));
     calls.iter().enumerate().filter(move |(index, call)| is_vain(*index, call)).map(|(_, call)| call)
+}
+
+/// The least time in which an account's buckets, full at first, let through what they let through of these calls.
+pub fn least(calls: &[Call], requests: Rate, changes: Rate) -> Duration {
+    let passed = || calls.iter().filter(|call| call.code() != Some("Throttling"));
+    let beyond = |rate: Rate, tokens: usize| {
+        let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);
+        Duration::from_secs(tokens.saturating_sub(rate.burst).into()) / rate.per_second
+    };
+    let mut by_action = BTreeMap::<&str, usize>::new();
+    for call in passed() {
+        *by_action.entry(call.action).or_default() += 1;
+    }
+    let cost = |change: &LoggedChange| if change.action == "UPSERT" { 2 } else { 1 };
+    let cost = passed().flat_map(|call| &call.changes).map(cost).sum();
+    by_action.values().map(|count| beyond(requests, *count)).max().unwrap_or_default().max(beyond(changes, cost))
 }
 
 /// Why a call was refused.

@@ -25,7 +25,7 @@ mod xml;
 
 pub use change::{MAX_CHARACTERS, MAX_RECORDS, MAX_SIGNED_TTL, MAX_VALUES};
 pub use clock::{Clock, ManualClock};
-pub use log::{Call, CallError, Effect, LoggedChange, in_vain};
+pub use log::{Call, CallError, Effect, LoggedChange, in_vain, least};
 pub use model::ZoneSpec;
 pub use rates::{CHANGES, REQUESTS, Rate};
 pub use request::MAX_VALUE;

@@ -11,7 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod network;
-mod queue;
+mod rates;
 mod world;
 
 use std::sync::Arc;
@@ -56,7 +56,7 @@ async fn live_through(seed: u64) -> Vec<String> {
     let end = shared.now() + CALM;
     loop {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        let is_empty = shared.queue.lock().unwrap().len() == 0;
+        let is_empty = shared.queue.lock().unwrap().is_empty();
         // What is put aside an operator puts back, until nothing is.
         if is_empty && shared.replay() == 0 {
             break;

@@ -14,7 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, Response, StatusCode};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::world::Shared;
 
@@ -72,15 +72,16 @@ async fn carry(shared: &Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
         Fate::Failed => refused(is_sqs, StatusCode::INTERNAL_SERVER_ERROR, "InternalFailure", ""),
         _ if is_sqs => sqs(shared, parts.headers["x-amz-target"].to_str().unwrap(), &octets),
         _ => {
-            let is_change = parts.method == Method::POST;
+            // POST /2013-04-01/hostedzone/ID/rrset/
+            let changes = (parts.method == Method::POST).then(|| parts.uri.path().split('/').nth(3).unwrap().to_owned());
             let mut request = Request::builder().method(parts.method).uri(parts.uri);
             request.headers_mut().unwrap().extend(parts.headers);
             // A task of its own: what has reached Route 53 is carried out, though the worker dies meanwhile.
             let (there, request) = (Arc::clone(shared), request.body(Body::from(octets)).unwrap());
             let answer = tokio::spawn(async move {
                 let answer = there.route53.call(request).await;
-                if is_change && answer.status().is_success() {
-                    there.changed();
+                if let Some(id) = changes.filter(|_| answer.status().is_success()) {
+                    there.changed(&id);
                 }
                 answer
             });
@@ -128,30 +129,10 @@ impl Faults {
 }
 
 fn sqs(shared: &Shared, target: &str, body: &[u8]) -> Response<Body> {
-    let request: Value = serde_json::from_slice(body).unwrap();
-    let now = shared.now();
-    let mut queue = shared.queue.lock().unwrap();
-    let answer = match target.rsplit('.').next().unwrap() {
-        "SendMessage" => {
-            let is_dead = request["QueueUrl"].as_str().unwrap().contains("dlq");
-            let id = if is_dead { queue.bury(&request, now) } else { queue.send(&request, now) };
-            json!({"MessageId": id, "MD5OfMessageBody": "", "SequenceNumber": "1"})
-        }
-        "ChangeMessageVisibility" => {
-            let wait = Duration::from_secs(request["VisibilityTimeout"].as_u64().unwrap());
-            queue.change_visibility(request["ReceiptHandle"].as_str().unwrap(), wait, now);
-            json!({})
-        }
-        "ChangeMessageVisibilityBatch" => {
-            let mut done = Vec::new();
-            for entry in request["Entries"].as_array().unwrap() {
-                let wait = Duration::from_secs(entry["VisibilityTimeout"].as_u64().unwrap());
-                queue.change_visibility(entry["ReceiptHandle"].as_str().unwrap(), wait, now);
-                done.push(json!({"Id": entry["Id"]}));
-            }
-            json!({"Successful": done, "Failed": []})
-        }
-        _ => return refused(true, StatusCode::BAD_REQUEST, "InvalidAction", target),
+    let request = serde_json::from_slice(body).unwrap();
+    let action = target.rsplit('.').next().unwrap();
+    let Some(answer) = shared.queue.lock().unwrap().answer(action, &request, shared.now()) else {
+        return refused(true, StatusCode::BAD_REQUEST, "InvalidAction", target);
     };
     Response::builder()
         .header("content-type", "application/x-amz-json-1.0")

@@ -24,6 +24,7 @@ use secondary53_lambda::queue::Queue;
 use secondary53_lambda::refusals::Refusals;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::turns::Turns;
+use secondary53_tests::fifo::{self, Stored};
 use secondary53_tests::primary::ZoneFile;
 use secondary53_tests::strict::{CHANGES, Clock, Config, REQUESTS, Server, ZoneSpec, ZoneView};
 use secondary53_tests::zones::{Contents, contents, zone_of, zone_text};
@@ -35,21 +36,25 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::network::{self, Fate, Faults};
-use super::queue::{self, Stored};
 
 /// As in the template.
-const WORKERS: u32 = 2;
-/// As long as Lambda lets a function run.
+pub const WORKERS: u32 = 2;
+/// As long as Lambda lets a function run, where things go wrong: short, so that it often is too short.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// The same in the template.
+const WHOLE_TIMEOUT: Duration = Duration::from_mins(5);
 const MAIN: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main.fifo";
 const DEAD: &str = "https://sqs.eu-west-1.amazonaws.com/000000000000/main-dlq.fifo";
 
 /// What all parts see.
 pub struct Shared {
     pub route53: Server,
-    pub queue: Mutex<queue::Queue>,
+    pub queue: Mutex<fifo::Queue>,
     pub zones: Mutex<Vec<Zone>>,
     pub seed: u64,
+    /// Who share the account's rates.
+    workers: u32,
+    timeout: Duration,
     clock: Clock,
     random: Mutex<StdRng>,
     faults: Mutex<Option<Faults>>,
@@ -88,41 +93,36 @@ fn clock() -> Duration {
     Clock::Tokio(origin()).now()
 }
 
+/// A world begins on this thread.
+fn begin(seed: u64) {
+    // The SDK's jitter is by this.
+    fastrand::seed(seed);
+    #[expect(clippy::disallowed_methods, reason = "time in a simulation is the runtime's")]
+    ORIGIN.set(Some(Instant::now()));
+}
+
+fn specs(count: usize) -> Vec<ZoneSpec> {
+    (0..count).map(|number| ZoneSpec::public(&format!("zone{number}.example."))).collect()
+}
+
 /// Workers so far, in all worlds.
 static PROCESSES: AtomicU64 = AtomicU64::new(0);
 
 impl Shared {
     pub fn new(seed: u64) -> Arc<Self> {
         let mut random = StdRng::seed_from_u64(seed);
-        // The SDK's jitter is by this.
-        fastrand::seed(seed);
-        #[expect(clippy::disallowed_methods, reason = "time in a simulation is the runtime's")]
-        ORIGIN.set(Some(Instant::now()));
-        let clock = Clock::Tokio(origin());
+        begin(seed);
         let count = random.random_range(1..4);
-        let names: Vec<String> = (0..count).map(|number| format!("zone{number}.example.")).collect();
-        let specs: Vec<_> = names.iter().map(|name| ZoneSpec::public(name)).collect();
-        let route53 = Server::without_sockets(Config {
-            zones: specs,
+        let config = Config {
+            zones: specs(count),
             request_rate: random.random_bool(0.5).then_some(REQUESTS),
             change_rate: random.random_bool(0.5).then_some(CHANGES),
             processing: Duration::from_millis(random.random_range(0..2_000)),
-            clock: clock.clone(),
             ..Config::default()
-        })
-        .unwrap();
-        let zone = |view: ZoneView| Zone {
-            name: view.name,
-            id: view.id,
-            versions: BTreeMap::new(),
-            // Far apart on the circle, and about to wrap.
-            newest: [1, 2, 3_000_000_000, u32::MAX - 2][random.random_range(0..4_usize)],
-            serial: view.serial,
-            sent: [None, None],
-            bad: Vec::new(),
-            edited: false,
         };
-        let zones: Vec<_> = route53.zones().into_iter().map(zone).collect();
+        // Far apart on the circle, and about to wrap.
+        let firsts = [1, 2, 3_000_000_000, u32::MAX - 2];
+        let firsts: Vec<_> = (0..count).map(|_| firsts[random.random_range(0..4_usize)]).collect();
         let mut share = |most: u32| if random.random_bool(0.5) { random.random_range(0..most) } else { 0 };
         let faults = Faults {
             throttled: share(200),
@@ -133,17 +133,49 @@ impl Shared {
             edited: share(50),
         };
         let spoils = random.random_bool(0.5);
-        Arc::new(Self {
-            zones: Mutex::new(zones),
+        let mut shared = Self::of(seed, random, config, WORKERS, TIMEOUT);
+        for (zone, first) in shared.zones.get_mut().unwrap().iter_mut().zip(firsts) {
+            zone.newest = first;
+        }
+        shared.faults = Mutex::new(Some(faults));
+        shared.spoils = spoils;
+        Arc::new(shared)
+    }
+
+    /// One where nothing goes wrong, at Route 53's rates.
+    pub fn calm_with(zones: usize, workers: u32) -> Arc<Self> {
+        begin(0);
+        let rates = Config { request_rate: Some(REQUESTS), change_rate: Some(CHANGES), ..Config::default() };
+        let config = Config { zones: specs(zones), max_rrsets: 200_000, ..rates };
+        Arc::new(Self::of(0, StdRng::seed_from_u64(0), config, workers, WHOLE_TIMEOUT))
+    }
+
+    fn of(seed: u64, random: StdRng, config: Config, workers: u32, timeout: Duration) -> Self {
+        let clock = Clock::Tokio(origin());
+        let route53 = Server::without_sockets(Config { clock: clock.clone(), ..config }).unwrap();
+        let zone = |view: ZoneView| Zone {
+            name: view.name,
+            id: view.id,
+            versions: BTreeMap::new(),
+            newest: view.serial,
+            serial: view.serial,
+            sent: [None, None],
+            bad: Vec::new(),
+            edited: false,
+        };
+        Self {
+            zones: Mutex::new(route53.zones().into_iter().map(zone).collect()),
             route53,
             queue: Mutex::default(),
             seed,
+            workers,
+            timeout,
             clock,
             random: Mutex::new(random),
-            faults: Mutex::new(Some(faults)),
-            spoils,
+            faults: Mutex::default(),
+            spoils: false,
             trace: Mutex::default(),
-        })
+        }
     }
 
     pub fn now(&self) -> Duration {
@@ -227,26 +259,26 @@ impl Shared {
         self.note(&format!("edited {owner} {done}"));
     }
 
-    /// A batch was applied: what a new serial says must be there, unless somebody else has had a hand in it. An old one
-    /// says that the zone is on its way.
-    pub fn changed(&self) {
-        for zone in self.zones.lock().unwrap().iter_mut() {
-            let view = self.route53.zone(&zone.id).unwrap();
-            if std::mem::replace(&mut zone.serial, view.serial) == view.serial {
-                continue;
-            }
-            let expected = &zone.versions[&view.serial];
-            let is_there = view.contents() == *expected;
-            assert!(
-                is_there || zone.edited,
-                "seed {}: serial {} of {} claims what is not there; {:#?}",
-                self.seed,
-                view.serial,
-                zone.name,
-                self.trace()
-            );
-            zone.edited &= !is_there;
+    /// A batch was applied to a hosted zone: what a new serial says must be there, unless somebody else has had a hand in it.
+    /// An old one says that the zone is on its way.
+    pub fn changed(&self, id: &str) {
+        let mut zones = self.zones.lock().unwrap();
+        let zone = zones.iter_mut().find(|zone| zone.id == id).unwrap();
+        let view = self.route53.zone(id).unwrap();
+        if std::mem::replace(&mut zone.serial, view.serial) == view.serial {
+            return;
         }
+        let expected = &zone.versions[&view.serial];
+        let is_there = view.contents() == *expected;
+        assert!(
+            is_there || zone.edited,
+            "seed {}: serial {} of {} claims what is not there; {:#?}",
+            self.seed,
+            view.serial,
+            zone.name,
+            self.trace()
+        );
+        zone.edited &= !is_there;
     }
 
     /// The primary has a new version.
@@ -260,22 +292,34 @@ impl Shared {
         self.note(&format!("{name} is at {newest}"));
     }
 
+    /// The primary has this, a serial on.
+    pub fn put(&self, index: usize, next: Contents) {
+        let Zone { versions, newest, .. } = &mut self.zones.lock().unwrap()[index];
+        *newest = newest.wrapping_add(1);
+        versions.insert(*newest, next);
+    }
+
     /// One of the relays sends what the primary has, once or twice, and may end before it has noted that.
     pub fn send(&self, index: usize, reason: Reason) {
+        let (relay, notes) = self.random(|random| (random.random_range(0..2_usize), random.random_bool(0.9)));
+        let times = self.random(|random| random.random_range(1..3));
+        self.send_by(relay, notes, times, index, reason);
+    }
+
+    /// This relay sends it so many times.
+    pub fn send_by(&self, relay: usize, notes: bool, times: usize, index: usize, reason: Reason) {
         let message = {
             let mut zones = self.zones.lock().unwrap();
             let Zone { name, versions, newest, sent, .. } = &mut zones[index];
             let Some(contents) = versions.get(newest) else { return };
             let now_ms = u64::try_from(self.now().as_millis()).unwrap();
             let next = zone_at(name, *newest, contents);
-            let (relay, notes) = self.random(|random| (random.random_range(0..2_usize), random.random_bool(0.9)));
             let message = message(&next, sent[relay].as_ref(), reason, now_ms);
             if notes {
                 sent[relay] = Some(next);
             }
             message
         };
-        let times = self.random(|random| random.random_range(1..3));
         let (now, request) = (self.now(), request(&message));
         for _ in 0..times {
             self.queue.lock().unwrap().send(&request, now);
@@ -321,7 +365,7 @@ impl Shared {
         Worker {
             route53: Route53::with_turns(
                 &aws_sdk_route53::Client::from_conf(route53.build()),
-                Turns::new(Pace::of(WORKERS), clock),
+                Turns::new(Pace::of(self.workers), clock),
             ),
             overflow: Overflow::new(no_objects(), Vec::new()),
             quarantine: Quarantine::new(sqs.clone(), Some(DEAD.to_owned())),
@@ -358,12 +402,12 @@ async fn invoke(shared: &Arc<Shared>, worker: &Worker, batch: &[Stored]) -> bool
     let records: Vec<Value> = batch.iter().map(Stored::record).collect();
     let event = serde_json::from_value(json!({ "Records": records })).unwrap();
     let mut context = Context::default();
-    context.deadline = u64::try_from((clock() + TIMEOUT).as_millis()).unwrap();
+    context.deadline = u64::try_from((clock() + shared.timeout).as_millis()).unwrap();
     let dies = !shared.is_calm() && shared.random(|random| random.random_bool(0.2));
     let polls = if dies { shared.random(|random| random.random_range(1..300)) } else { usize::MAX };
     let handled = dying(worker.handle(LambdaEvent::new(event, context)), polls);
     let ids: Vec<_> = batch.iter().map(|message| message.id.as_str()).collect();
-    let Ok(Some(response)) = tokio::time::timeout(TIMEOUT, handled).await else {
+    let Ok(Some(response)) = tokio::time::timeout(shared.timeout, handled).await else {
         shared.note(&format!("a worker died over {ids:?}"));
         return false;
     };

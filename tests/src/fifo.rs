@@ -1,5 +1,6 @@
 //! A FIFO queue with its dead-letter queue, as SQS promises it and no better: a message comes at least once, a group is one
-//! line, and what was received too often is moved. Time is an argument.
+//! line, and what was received too often is moved. Time is an argument, and there is no socket: [`Queue::answer`] takes what
+//! SQS's JSON protocol asks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -9,9 +10,9 @@ use rand::seq::SliceRandom as _;
 use serde_json::{Map, Value, json};
 
 /// From a receive to the next, where nobody deletes the message.
-pub const VISIBILITY: Duration = Duration::from_mins(12);
+const VISIBILITY: Duration = Duration::from_mins(12);
 /// Receives, after which the next one moves the message.
-pub const MAX_RECEIVES: u32 = 5;
+const MAX_RECEIVES: u32 = 5;
 /// Messages of one batch.
 const BATCH: usize = 10;
 /// For so long an id is known.
@@ -20,17 +21,22 @@ const DEDUPLICATION: Duration = Duration::from_mins(5);
 /// A message as SQS keeps it.
 #[derive(Clone, Debug)]
 pub struct Stored {
+    /// Its message id, and its receipt handle.
     pub id: String,
+    /// What was sent.
     pub body: String,
     /// Name to `{DataType, StringValue}`.
     pub attributes: Map<String, Value>,
+    /// `MessageGroupId`.
     pub group: String,
+    /// How often it was received.
     pub receives: u32,
     visible_at: Duration,
     sent_at: Duration,
     first_received_at: Option<Duration>,
 }
 
+/// The queue.
 #[derive(Debug, Default)]
 pub struct Queue {
     groups: BTreeMap<String, VecDeque<Stored>>,
@@ -41,6 +47,32 @@ pub struct Queue {
 }
 
 impl Queue {
+    /// What SQS answers to a request of its JSON protocol, of which this is the action; `None` where it is not one that a
+    /// worker makes. A queue whose URL has `dlq` in it is the dead-letter queue.
+    pub fn answer(&mut self, action: &str, request: &Value, now: Duration) -> Option<Value> {
+        let seconds = |of: &Value| of["VisibilityTimeout"].as_u64().map(Duration::from_secs);
+        match action {
+            "SendMessage" => {
+                let is_dead = request["QueueUrl"].as_str()?.contains("dlq");
+                let id = if is_dead { self.bury(request, now) } else { self.send(request, now) };
+                Some(json!({"MessageId": id, "MD5OfMessageBody": "", "SequenceNumber": "1"}))
+            }
+            "ChangeMessageVisibility" => {
+                self.change_visibility(request["ReceiptHandle"].as_str()?, seconds(request)?, now);
+                Some(json!({}))
+            }
+            "ChangeMessageVisibilityBatch" => {
+                let mut done = Vec::new();
+                for entry in request["Entries"].as_array()? {
+                    self.change_visibility(entry["ReceiptHandle"].as_str()?, seconds(entry)?, now);
+                    done.push(json!({"Id": entry["Id"]}));
+                }
+                Some(json!({"Successful": done, "Failed": []}))
+            }
+            _ => None,
+        }
+    }
+
     /// As `SendMessage` in the JSON protocol has it.
     pub fn send(&mut self, request: &Value, now: Duration) -> String {
         let (message, is_new) = self.accept(request, now);
@@ -52,7 +84,7 @@ impl Queue {
     }
 
     /// The same to the dead-letter queue.
-    pub fn bury(&mut self, request: &Value, now: Duration) -> String {
+    fn bury(&mut self, request: &Value, now: Duration) -> String {
         let (message, is_new) = self.accept(request, now);
         let id = message.id.clone();
         if is_new {
@@ -62,7 +94,7 @@ impl Queue {
     }
 
     fn accept(&mut self, request: &Value, now: Duration) -> (Stored, bool) {
-        let text = |key: &str| request[key].as_str().unwrap().to_owned();
+        let text = |key: &str| request[key].as_str().unwrap_or_default().to_owned();
         let known = format!("{} {}", text("QueueUrl"), text("MessageDeduplicationId"));
         self.known.retain(|_, at| now < *at + DEDUPLICATION);
         let is_new = self.known.insert(known, now).is_none();
@@ -104,6 +136,7 @@ impl Queue {
         batch
     }
 
+    /// As `DeleteMessage` has it.
     pub fn delete(&mut self, id: &str) {
         for group in self.groups.values_mut() {
             group.retain(|message| message.id != id);
@@ -112,14 +145,15 @@ impl Queue {
     }
 
     /// As `ChangeMessageVisibility` has it; the receipt handle is the id.
-    pub fn change_visibility(&mut self, id: &str, wait: Duration, now: Duration) {
+    fn change_visibility(&mut self, id: &str, wait: Duration, now: Duration) {
         for message in self.groups.values_mut().flatten().filter(|message| message.id == id) {
             message.visible_at = now + wait;
         }
     }
 
-    pub fn len(&self) -> usize {
-        self.groups.values().map(VecDeque::len).sum()
+    /// Whether all is done that was sent.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
     }
 }
 
