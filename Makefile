@@ -128,8 +128,8 @@ flood: ## strangers send the relay 50,000 datagrams a second for half a minute: 
 	cargo build -q --profile bench -p secondary53-relay
 	cargo run -q --profile bench -p secondary53-tests --example flood
 
-simulate: ## the worker in so many seeded worlds: make simulate SEEDS=10000
-	SECONDARY53_SEEDS=$(SEEDS) cargo test --profile simulation -p secondary53-tests --test simulation
+simulate: ## the worker in so many new seeded worlds: make simulate SEEDS=10000
+	SECONDARY53_SEEDS=$(SEEDS) cargo test -p secondary53-tests --test simulation -- --nocapture whatever
 
 kill: setup ## the worker killed at random for five minutes of changes; KILL_SECONDS=300
 	cargo build --workspace

@@ -304,15 +304,21 @@ async fn take_several_invocations() -> Result<(), StackError> {
     let serial = || chain.route53.zone(&id).unwrap().serial;
     until(limit, "the zone complete", async || Ok((serial() == 2026).then_some(()))).await?;
 
+    let (ministack, queues) = (&chain.ministack, &chain.queues);
+    until(GENEROUS, "an empty queue", async || Ok((ministack.depth(&queues.main).await? == 0).then_some(()))).await?;
     let calls = chain.route53.calls();
     let seconds = (calls.last().unwrap().at_ms - calls.first().unwrap().at_ms) / 1_000;
-    println!("{rrsets} RRsets: {} calls, {seconds} s, where {:?} would do", calls.len(), least(&calls, REQUESTS, CHANGES));
+    println!(
+        "{rrsets} RRsets: {} calls, {seconds} s, where {:?} would do",
+        calls.len(),
+        least(&calls, REQUESTS, CHANGES)
+    );
     assert_eq!(chain.route53.zone(&id).unwrap().contents().len(), usize::try_from(rrsets).unwrap());
     // What is left must be found out again, each time.
     let looks = calls.iter().filter(|call| call.action == "ListResourceRecordSets").count();
     assert!(looks > 2, "{looks} looks at the hosted zone");
     assert_eq!(calls.iter().filter(|call| call.code() == Some("Throttling")).count(), 0);
-    assert_eq!(chain.ministack.depth(&chain.queues.dead_letter).await?, 0);
+    assert_eq!(ministack.depth(&queues.dead_letter).await?, 0);
     Ok(())
 }
 

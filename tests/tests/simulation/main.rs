@@ -6,7 +6,8 @@
 //! At no moment does a serial in Route 53 claim what is not there. Once faults have stopped, each hosted zone is what its
 //! primary has, and no queue holds anything.
 //!
-//! `SECONDARY53_SEEDS=10000` tries so many seeds; `SECONDARY53_SEED=7` tries that one alone, and prints what happened.
+//! The first few seeds each time, so that what was tried once is what is tried elsewhere; `SECONDARY53_FIRST_SEEDS=10000` tries so
+//! many of these. `SECONDARY53_SEEDS=10000` tries so many new ones; `SECONDARY53_SEED=7` that one alone, and prints what happened.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,6 +16,7 @@ mod rates;
 mod world;
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rand::RngExt as _;
@@ -23,6 +25,8 @@ use secondary53_zone::message::Reason;
 use tokio::task::{LocalSet, spawn_local};
 use world::{Shared, work};
 
+/// Seeds that are tried where nothing is said.
+const FEW: u64 = 300;
 /// For so long things go wrong.
 const STORM: Duration = Duration::from_mins(40);
 /// For so long at most it takes until all is well again: five receives of a message take an hour.
@@ -94,13 +98,20 @@ fn whatever_happens_the_hosted_zones_are_the_primarys_in_the_end() {
         println!("{}", run(seed).join("\n"));
         return;
     }
-    let seeds = variable("SECONDARY53_SEEDS").unwrap_or(60);
-    // Others each time: what is found is told by its seed.
-    let first: u64 = rand::random_range(0..1 << 48);
+    let (first, seeds) = match variable("SECONDARY53_SEEDS") {
+        // Others each time: what is found is told by its seed.
+        Some(seeds) => (rand::random_range(0..1 << 48), seeds),
+        None => (0, variable("SECONDARY53_FIRST_SEEDS").unwrap_or(FEW)),
+    };
     println!("seeds {first} to {}", first + seeds - 1);
-    for seed in first..first + seeds {
-        run(seed);
-    }
+    // A world is of its thread.
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            let seeds = (first..first + seeds).skip(thread).step_by(threads);
+            scope.spawn(move || seeds.for_each(|seed| drop(run(seed))));
+        }
+    });
 }
 
 #[test]

@@ -73,7 +73,8 @@ async fn carry(shared: &Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
         _ if is_sqs => sqs(shared, parts.headers["x-amz-target"].to_str().unwrap(), &octets),
         _ => {
             // POST /2013-04-01/hostedzone/ID/rrset/
-            let changes = (parts.method == Method::POST).then(|| parts.uri.path().split('/').nth(3).unwrap().to_owned());
+            let changes =
+                (parts.method == Method::POST).then(|| parts.uri.path().split('/').nth(3).unwrap().to_owned());
             let mut request = Request::builder().method(parts.method).uri(parts.uri);
             request.headers_mut().unwrap().extend(parts.headers);
             // A task of its own: what has reached Route 53 is carried out, though the worker dies meanwhile.
