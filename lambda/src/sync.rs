@@ -209,7 +209,7 @@ pub async fn sync(
                 }
             }
         }
-        let refused = match ask_again(hosted, &split, desired).await? {
+        let refused = match ask_again(hosted, &split, desired, terms.trusts_serial).await? {
             Ok(refused) => refused,
             Err(refused) => return Ok(Outcome::Refused { refused: vec![refused], plan }),
         };
@@ -402,19 +402,22 @@ async fn set_mark(
     }
 }
 
-/// Asks once more for what was refused the last time, apart from all else. What would be gone meanwhile is not asked for: it
-/// would be gone and back with each snapshot.
+/// Asks once more for what was refused the last time, apart from all else. What would be gone meanwhile is asked for only where
+/// the whole zone is to be compared, as in an audit or a replay: else it would be gone and back with each snapshot.
 async fn ask_again(
     hosted: &mut HostedZone<'_>,
     split: &Split,
     desired: &Zone,
+    spares: bool,
 ) -> Result<Result<Vec<Refused>, Refused>, Route53Error> {
     // Where something else was to do, that was marked.
     let mut mark = split.good.mark.as_ref().filter(|_| split.good.is_empty()).map(|mark| &mark.begun);
     let mut all = Vec::new();
     for (known, is_denied) in [(&split.refused, false), (&split.denied, true)] {
-        let (unasked, names): (Vec<NameChanges>, Vec<_>) = known.names.iter().cloned().partition(is_gone_meanwhile);
-        let words = "refused before, and not asked for again: it would be gone meanwhile".to_owned();
+        let (unasked, names): (Vec<NameChanges>, Vec<_>) =
+            known.names.iter().cloned().partition(|name| spares && is_gone_meanwhile(name));
+        let words = "refused before; it would be gone meanwhile, so it is asked for again only in an audit, a resend or a replay";
+        let words = words.to_owned();
         let rejection = Rejection { words, is_denied };
         all.extend(unasked.iter().map(|name| Refused::of(name, &rejection)));
         let batches = Batches::of(&Plan { names, ..Plan::default() }).batches;

@@ -190,6 +190,15 @@ async fn what_is_too_large_to_be_replaced_is_back_where_the_new_is_refused() {
         (big(), requests(&world), world.serial(), one(&dead).note["rrsets_count"].as_u64()),
         (before, 1, 7, Some(1))
     );
+    // Unless somebody asks for all of it.
+    let audited = zone(9, &(large(60, "new", 9) + "w A 192.0.2.2"));
+    world.sync(&audited, Reason::Audit).await;
+    assert!(one(&dead).note["route53"].as_str().unwrap().contains("was put back"));
+    world.server.allow(ID, "big.example.com", "TXT").unwrap();
+    world.sync(&audited, Reason::Replay).await;
+    assert_eq!((big().map(|(ttl, _)| ttl), world.serial()), (Some(60), 9));
+    world.sync_approved(&zone(9, &large(300, "old", 9)), Reason::Audit).await;
+    world.server.refuse_ttl(ID, "big.example.com", "TXT", Some(60), "No.").unwrap();
     // Another is another matter, and where it fits twice, it is never gone.
     world.sync(&zone(10, &large(60, "new", 5)), Reason::Notify).await;
     assert_eq!(one(&dead).note["route53"].as_str().map(|words| words.contains("put back")), Some(false));
