@@ -11,6 +11,7 @@ mod verify;
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use secondary53_tests::primary::{Config, Primary, ZoneFile};
 use secondary53_tests::stack::{ministack, programs, wait};
@@ -61,7 +62,12 @@ fn secondary53(arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end.
-async fn finished(mut command: Command, input: Vec<u8>) -> Output {
+async fn finished(command: Command, input: Vec<u8>) -> Output {
+    finished_within(wait::GENEROUS, command, input).await
+}
+
+/// The same for one that takes long.
+async fn finished_within(limit: Duration, mut command: Command, input: Vec<u8>) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let run = tokio::task::spawn_blocking(move || {
         let mut child = command.spawn().unwrap();
@@ -69,7 +75,7 @@ async fn finished(mut command: Command, input: Vec<u8>) -> Output {
         _ = child.stdin.take().unwrap().write_all(&input);
         child.wait_with_output().unwrap()
     });
-    tokio::time::timeout(wait::GENEROUS, run).await.unwrap().unwrap()
+    tokio::time::timeout(limit, run).await.unwrap().unwrap()
 }
 
 /// Status, what it printed, what it said beside that.

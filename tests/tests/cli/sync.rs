@@ -13,7 +13,7 @@ use secondary53_tests::strict::{self, Server, ZoneSpec};
 use secondary53_tests::zones::incompressible;
 use serde_json::{Value, json};
 
-use super::{ID, World, file, finished, secondary53, told};
+use super::{ID, World, file, finished, finished_within, secondary53, told};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_rrset_is_named_and_all_else_is_applied() {
@@ -90,12 +90,47 @@ async fn ten_thousand_records_of_a_bind_that_wants_a_key() -> Result<(), StackEr
     pass_over_missing(reference().await)
 }
 
+/// At Route 53's rates that is a minute and a quarter.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "slow: make test-all"]
+async fn ten_thousand_records_of_a_bind_are_synced() -> Result<(), StackError> {
+    pass_over_missing(sync_reference().await)
+}
+
+async fn sync_reference() -> Result<(), StackError> {
+    let (dir, zone) = (tempfile::tempdir().unwrap(), reference_zone());
+    let bind = bind::start(dir.path(), &zone, programs::free_address()?).await?;
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let (request_rate, change_rate) = (Some(strict::REQUESTS), Some(strict::CHANGES));
+    let config = strict::Config { zones, request_rate, change_rate, ..strict::Config::default() };
+    let server = Server::start(config).await.unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = secondary53(arguments);
+        command.arg("--primary").arg(bind.address.to_string()).env("AWS_ENDPOINT_URL_ROUTE_53", server.endpoint());
+        told(&finished_within(5 * GENEROUS, command, Vec::new()).await)
+    };
+    let (status, _, error) = run(&["sync", "example.com", "--yes"]).await;
+    assert_eq!(status, 0, "{error}");
+    assert_eq!(server.zone(ID).unwrap().serial, 2_026_112_301);
+    let calls = server.calls();
+    assert!(calls.iter().all(|call| call.error.is_none()), "{:?}", calls.iter().find(|call| call.error.is_some()));
+    assert_eq!(calls.len(), 12, "the name, the listing, ten batches");
+    let (status, told, error) = run(&["verify", "example.com"]).await;
+    assert_eq!(status, 0, "{told}{error}");
+    Ok(())
+}
+
+/// Of 10,000 records.
+fn reference_zone() -> ZoneFile {
+    let script = programs::workspace().join("tests/reference_zone.py");
+    let written = Command::new("python3").arg(script).arg("10000").output().unwrap();
+    ZoneFile { zone: "example.com".to_owned(), text: String::from_utf8(written.stdout).unwrap() }
+}
+
 async fn reference() -> Result<(), StackError> {
     const SECRET: &str = "c2Vjb25kYXJ5NTMtc2Vjb25kYXJ5NTMtc2Vjb25kYXI=";
     let dir = tempfile::tempdir().unwrap();
-    let script = programs::workspace().join("tests/reference_zone.py");
-    let written = Command::new("python3").arg(script).arg("10000").output().unwrap();
-    let zone = ZoneFile { zone: "example.com".to_owned(), text: String::from_utf8(written.stdout).unwrap() };
+    let zone = reference_zone();
     let key = TsigKey { name: "relay.example.".into(), algorithm: "hmac-sha384".into(), secret: SECRET.into() };
     let security = Security { key: Some(key), ..Security::default() };
     let bind = bind::start_with(dir.path(), &zone, programs::free_address()?, &security).await?;
