@@ -8,6 +8,7 @@
 //! * [`name_server`]: a running primary, whoever made it: dynamic updates, transfers; [`bind`], [`knot`],
 //!   [`nsd`] and [`pdns`] make one, and [`producer`] one with a catalog zone
 //! * [`ministack`]: SQS and Lambda; [`relay`]: our relay; the hosted zone is [`crate::strict`]
+//! * [`lambda`]: Lambda played for several workers
 //! * [`microburst`]: what can befall a request on its way to either
 //! * [`dig`]: what a zone looks like from outside, the primary's and Route 53's
 //! * [`secondary`]: Knot and NSD in our place; [`sink`]: queues that only swallow, and [`usage`]: what a program takes, for benchmarks
@@ -18,6 +19,7 @@ pub mod bind;
 pub mod chain;
 pub mod dig;
 pub mod knot;
+pub mod lambda;
 pub mod memory;
 pub mod microburst;
 pub mod ministack;
