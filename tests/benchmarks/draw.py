@@ -32,7 +32,7 @@ def main():
         "",
         f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_mib']:,} MiB, {machine['system']}. {versions}.",
     ]
-    for tell in (transfer, snapshot, calls, sync, latency, scale, size, profile):
+    for tell in (transfer, snapshot, calls, rates, sync, latency, scale, size, profile):
         if tell.__name__ in figures:
             found = figures[tell.__name__]
             quick = "; **quick: fewer runs, smaller sizes**" if found.get("quick") else ""
@@ -107,6 +107,20 @@ def calls(found):
         *table(["records", "", "changes", "message", "octets a record", "worker ms", "least s"],
                [[f"{row['records']:,}", row["what"], f"{row['changes']:,}", f"{row['octets']:,}", f"{row['octets'] / row['records']:.1f}",
                  f"{row['worker_ms']:.2f}", f"{row['least_s']:g}"] for row in rows]),
+    ]
+
+
+def rates(found):
+    return [
+        "## Rates",
+        "",
+        "The function as it ships, one or two of it, at Route 53's rates: 50 requests at once and 10 a second of each action, 1,500 changes at once and 100 a",
+        "second. From the first call to the last, beside the least time in which these buckets let the same calls through. `rates BOOTSTRAP`; the simulation holds",
+        "the same in `make test`.",
+        "",
+        *table(["", "workers", "seconds", "least", "×", "calls", "of them throttled"],
+               [[row["what"], row["workers"], f"{row['seconds']:.2f}", f"{row['least_s']:.2f}", f"{row['times']:.3f}", f"{row['calls']:,}", row["throttled"]]
+                for row in found["rows"]]),
     ]
 
 

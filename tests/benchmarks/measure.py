@@ -2,7 +2,7 @@
 """Runs the benchmarks and keeps what they found in benchmarks/figures.json of a folder, docs where none is named; draw.py makes
 benchmarks.md of it.
 
-usage: measure.py [--quick] [--into FOLDER] [PART…]      parts: transfer snapshot calls sync latency scale size profile; all where none is named
+usage: measure.py [--quick] [--into FOLDER] [PART…]      parts: transfer snapshot calls rates sync latency scale size profile; all where none is named
 
 --quick leaves out what takes minutes. The programs are those of target/release, as `make bench-all` builds them. Nothing else should
 run meanwhile: each part says how busy the machine was before it.
@@ -209,7 +209,18 @@ def size(quick):
     return {"programs": programs, "zip": zipped, "worker": started.splitlines()}
 
 
-PARTS = {part.__name__: part for part in (transfer, snapshot, calls, sync, latency, scale, size, profile)}
+def rates(quick):
+    """Seconds of the worker beside what Route 53's buckets need for the same calls; five minutes."""
+    rows = []
+    for line in run(EXAMPLES / "rates", ROOT / "target/worker/bootstrap").splitlines():
+        pattern = r"(.+), (\d+) at work: ([\d.]+) s, at least ([\d.]+) s, ([\d.]+) times; (\d+) calls, (\d+) throttled"
+        what, workers, seconds, least, times, all_calls, throttled = re.match(pattern, line).groups()
+        rows.append({"what": what, "workers": int(workers), "seconds": float(seconds), "least_s": float(least), "times": float(times),
+                     "calls": int(all_calls), "throttled": int(throttled)})
+    return {"rows": rows}
+
+
+PARTS = {part.__name__: part for part in (transfer, snapshot, calls, rates, sync, latency, scale, size, profile)}
 
 
 def middle(values):
