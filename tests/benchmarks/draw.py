@@ -96,8 +96,8 @@ def calls(found):
         "",
         "Calls of Route 53's API, the hosted zone's id being known, and how many of them are batches of changes; against the strict hosted zone. The same on every machine,",
         "and held by [tests/tests/figures.rs](../tests/tests/figures.rs). Message: octets as SQS counts them. Worker: decoding, comparing and asking, with Route 53's",
-        "stand-in on the same machine and without its limits. Least: the seconds that Route 53's published buckets allow nobody to go below, full at the beginning. A zone of",
-        "five records is a SOA, two NS and their addresses.",
+        "stand-in on the same machine and without its limits, which itself takes most of it in a first sync. Least: the seconds that Route 53's published buckets, full at the",
+        "beginning, allow nobody to go below. A zone of five records is a SOA, two NS and their addresses; one of them is more than the quarter that a relay says of a zone.",
         "",
         "![calls](benchmarks/cost-calls.svg) ![octets](benchmarks/cost-octets.svg) ![milliseconds](benchmarks/cost-worker_ms.svg)",
         "",
@@ -170,11 +170,10 @@ def sync(found):
     return result + [
         "### The seed's own way",
         "",
-        "[dnsnotify2route53](https://github.com/patanne/dnsnotify2route53), which this project comes from, was not run: its code asks for one page of the hosted zone and gives up",
-        "where there is another one, and sends all changes in one request. By Route 53's published limits (300 RRsets in a page; 1,000 records and 32,000 characters in a request, an",
-        "UPSERT counting twice) and by the batches above, that is two calls for a change in a zone of up to 300 RRsets, as many as here, and none that could succeed beyond.",
-        "Before each zone it lists the account's hosted zones, a call more, of which it reads the first page. The whole zone is read for each change: here that is one page of one",
-        "RRset where the relay says what changed.",
+        "[dnsnotify2route53](https://github.com/patanne/dnsnotify2route53), which this project comes from, was read and not run. For each NOTIFY it asks for one page of the account's",
+        "hosted zones and for one page of the zone, gives up where the zone has another page, and sends all changes in one request. So, by Route 53's published limits (300 RRsets in a",
+        "page; 1,000 records and 32,000 characters in a request, an UPSERT counting twice): three calls for a change in a zone of up to 300 RRsets, as many as `secondary53 sync`",
+        "above, where relay and worker take two; and for the zones of 1,000 and 10,000 records above, a first sync at best, and nothing after it.",
     ]
 
 
@@ -187,16 +186,18 @@ def sync_row(row, ours):
 def latency(found):
     rows = found["rows"]
     steps = [step["step"] for step in rows[0]["steps"]]
-    figure, axes = plot.subplots(figsize=(9, 4))
-    names = [f"{row['primary']}, {row['records']:,}" for row in rows]
-    for name, row in zip(names, rows):
-        left = 0
-        for index, step in enumerate(row["steps"][1:]):
-            axes.barh(name, step["ms"][0], left=left, color=f"C{index}", label=step["step"] if row is rows[0] else None)
-            left += step["ms"][0]
-    axes.set(xlabel="ms, medians of the steps")
-    axes.invert_yaxis()
-    axes.legend(ncols=5, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 1.25))
+    figure, panels = plot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for axes, left_out, title in zip(panels, [(), ("NOTIFY", "Lambda")], ["all", "without NOTIFY and Lambda"]):
+        for row in rows:
+            left = 0
+            for index, step in enumerate(row["steps"][1:]):
+                if step["step"] not in left_out:
+                    axes.barh(f"{row['primary']}, {row['records']:,}", step["ms"][0], left=left, color=f"C{index}",
+                              label=step["step"] if row is rows[0] else None)
+                    left += step["ms"][0]
+        axes.set(xlabel="ms, medians of the steps", title=title)
+    panels[0].invert_yaxis()
+    panels[0].legend(ncols=2, fontsize="small")
     figure.tight_layout()
     figure.savefig(FOLDER / "latency.svg", metadata={"Date": None})
     ms = lambda value: f"{value:.1f}" if value >= 100 else f"{value:.2f}"
