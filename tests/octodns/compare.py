@@ -14,6 +14,7 @@ in TXT with a backslash before it, which the strict hosted zone refuses; whether
 their place.
 """
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -195,10 +196,11 @@ def fitting(program, strict, records):
     for max_changes in MAX_CHANGES:
         tool = Tool("octoDNS", program, max_changes)
         with tempfile.TemporaryDirectory() as folder:
-            found = list(run_through(folder, [tool], strict, records, []))
-        if not any(step["failed"] for step in found):
+            with contextlib.closing(run_through(folder, [tool], strict, records, [])) as steps_done:
+                failed = next((step["failed"] for step in steps_done if step["failed"]), None)
+        if failed is None:
             return tool
-    sys.exit(f"octoDNS cannot sync {records} records: {found[0]['failed']}")
+    sys.exit(f"octoDNS cannot sync {records} records: {failed}")
 
 
 def main():

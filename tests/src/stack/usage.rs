@@ -123,8 +123,19 @@ fn status_kib(pid: i32, field: &str) -> u64 {
     value.and_then(|value| value.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-/// Processor time of a process and of its threads, by its schedule statistics in nanoseconds.
+/// Processor time of a process: that of the threads that it has, in nanoseconds, or that of all that it ever had, in hundredths of
+/// a second, whichever is more.
 fn cpu(pid: i32) -> Duration {
+    /// Of the kernel's clock for this, whatever the machine (`USER_HZ`).
+    const TICK: Duration = Duration::from_millis(10);
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // pid (name) state ppid … utime stime: the 14th and 15th, and a name may hold anything.
+    let behind_the_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u32 = behind_the_name.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum();
+    threads(pid).max(TICK * ticks)
+}
+
+fn threads(pid: i32) -> Duration {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
     let nanoseconds = threads.flatten().map(|thread| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
