@@ -82,10 +82,19 @@ async fn approved() -> Result<(), StackError> {
     desk.reaches(9).await?;
     desk.send(&file(10, "")).await?;
     until(GENEROUS, "another dead letter", async || Ok((desk.depths().await.1 == 1).then_some(()))).await?;
+    // And where something newer has come through meanwhile, it does nothing.
+    let late = desk.ids().await[&("example.com.".to_owned(), 10)].clone();
+    desk.send(&file(11, "w A 192.0.2.9")).await?;
+    desk.reaches(11).await?;
+    let (status, told, _) = desk.run(&["approve", &late, "--yes"]).await;
+    assert!(status == 2 && told.contains("Route 53 has 11, which is newer"), "{told}");
+    assert_eq!(desk.run(&["approve", &late, "--yes", "--older"]).await.0, 0);
+    until(GENEROUS, "it done", async || Ok((desk.depths().await == (0, 0)).then_some(()))).await?;
+    let hosted = desk.route53.zone(ID).unwrap();
+    assert_eq!((hosted.serial, hosted.rrset("w.example.com.", "A").is_some()), (11, true));
     // What is not held has nothing to approve.
-    assert_eq!(desk.run(&["drop", "--all", "--yes"]).await.0, 0);
-    desk.put(&message(&file(11, ""), Meta::default()), r#"{"outcome":"rejected","reason":"r"}"#).await?;
-    let id = desk.ids().await[&("example.com.".to_owned(), 11)].clone();
+    desk.put(&message(&file(12, ""), Meta::default()), r#"{"outcome":"rejected","reason":"r"}"#).await?;
+    let id = desk.ids().await[&("example.com.".to_owned(), 12)].clone();
     let (status, _, error) = desk.run(&["approve", &id, "--yes"]).await;
     assert!(
         status == 1 && error.contains("is not held for anything that an operator can approve (rejected)"),
