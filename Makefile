@@ -33,10 +33,11 @@ test: ## lint, then all tests with real name servers and stand-ins for AWS
 	cargo test --workspace
 	$(VENV)/python tests/policies.py
 
-test-all: test ## the same, and deploying, the CDK, the Debian package (as root), with the programs that were built for the tests
+test-all: test ## the same, 10,000 seeds, deploying, the CDK, the Debian package (as root), with the programs that were built for the tests
 	tests/setup --tools
 	AWS_DEFAULT_REGION=eu-west-1 SAM_CLI_TELEMETRY=0 $(TOOLS)/sam validate --lint --template infra/template.yaml
-	cargo test --workspace --test deploy -- --ignored
+	cargo test --workspace --test deploy --test cli -- --ignored
+	SECONDARY53_FIRST_SEEDS=10000 cargo test --workspace --test simulation whatever
 	$(MAKE) --no-print-directory cdk
 	infra/relay/build-package target/debug/secondary53-relay
 	infra/relay/test-package target/debian/secondary53-relay_*.deb
