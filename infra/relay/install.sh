@@ -23,7 +23,7 @@ main() {
     [ "$(id -u)" = 0 ] || fail "not root"
     if [ -n "$deb" ]; then
         # Not dpkg, which brings no dependencies. A path, or apt takes it for a name.
-        DEBIAN_FRONTEND=noninteractive apt-get -q install -y "$(realpath "$deb")"
+        SECONDARY53_INSTALL=1 DEBIAN_FRONTEND=noninteractive apt-get -q install -y "$(realpath "$deb")"
     fi
     command -v secondary53-relay >/dev/null || fail "secondary53-relay is not installed: give the package with --deb"
 
