@@ -4,7 +4,7 @@ benchmarks.md of it.
 
 usage: measure.py [--quick] [--into FOLDER] [PART…]      parts: transfer snapshot calls rates sync latency scale size profile; all where none is named
 
---quick leaves out what takes minutes. The programs are those of target/release, as `make bench-all` builds them. Nothing else should
+--quick leaves out what takes minutes, and rates unless it is named. The programs are those of target/release, as `make bench-all` builds them. Nothing else should
 run meanwhile: each part says how busy the machine was before it.
 """
 
@@ -34,7 +34,8 @@ def main():
     parser.add_argument("--into", type=pathlib.Path, default=ROOT / "docs")
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS])
     given = parser.parse_args()
-    quick, parts, kept = given.quick, given.parts or list(PARTS), given.into / "benchmarks/figures.json"
+    parts = given.parts or [part for part in PARTS if not given.quick or part not in LONG]
+    quick, kept = given.quick, given.into / "benchmarks/figures.json"
     figures = json.loads(kept.read_text()) if kept.exists() else {}
     figures["machine"] = machine()
     for part in parts:
@@ -221,6 +222,10 @@ def rates(quick):
 
 
 PARTS = {part.__name__: part for part in (transfer, snapshot, calls, rates, sync, latency, scale, size, profile)}
+
+
+# However few the runs.
+LONG = {"rates"}
 
 
 def middle(values):
