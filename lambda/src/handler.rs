@@ -14,6 +14,7 @@
 use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -34,6 +35,7 @@ use crate::plan::{Counts, NameChanges, Plan};
 use crate::quarantine::{Kind, Quarantine, Why};
 use crate::queue::{Queue, Undone};
 use crate::refusals::Refusals;
+use crate::room::Room;
 use crate::route53::{Creation, HostedZone, Route53, Route53Error};
 use crate::sync::{self, Outcome};
 use crate::turns::Clock;
@@ -66,6 +68,8 @@ pub struct Worker {
     pub refusals: Refusals,
     /// How the hosted zone of a zone that has none is made, if it is.
     pub creation: Option<Creation>,
+    /// In which large zones take turns.
+    pub room: Room,
 }
 
 /// Messages that are worked on one after the other.
@@ -175,7 +179,7 @@ impl Worker {
             }
         }
         for messages in zones {
-            for turn in self.turns_of(messages) {
+            for turn in self.turns_of(messages).await? {
                 self.work_on_zone(turn, &mut unfit, stop_at).await?;
             }
         }
@@ -204,10 +208,14 @@ impl Worker {
 
     /// Of one zone's messages, what is worked on together. What an operator approved is applied in its turn, for no other
     /// message may do the same; and what came before a rollback is undone by it.
-    fn turns_of<'a>(&self, messages: Vec<Read<'a>>) -> Vec<Vec<Read<'a>>> {
-        let is_rollback = |message: &Message| message.meta.approved.contains(&Approval::Rollback);
-        let last_rollback =
-            messages.iter().rposition(|(_, message)| is_rollback(message) && message.snapshot(self.limits).is_ok());
+    async fn turns_of<'a>(&self, messages: Vec<Read<'a>>) -> Result<Vec<Vec<Read<'a>>>, Again> {
+        let mut last_rollback = None;
+        for (index, (_, message)) in messages.iter().enumerate().skip(1) {
+            // One that is damaged, or not there any more, undoes nothing.
+            if message.meta.approved.contains(&Approval::Rollback) && self.snapshot(message).await?.is_ok() {
+                last_rollback = Some(index);
+            }
+        }
         let mut turns: Vec<Vec<Read<'_>>> = Vec::new();
         for message in messages.into_iter().skip(last_rollback.unwrap_or(0)) {
             let is_alone = |(_, message): &Read<'_>| !message.meta.approved.is_empty();
@@ -216,7 +224,7 @@ impl Worker {
                 _ => turns.push(vec![message]),
             }
         }
-        turns
+        Ok(turns)
     }
 
     /// Applies the newest of one zone's messages that is a snapshot at all.
@@ -229,6 +237,7 @@ impl Worker {
         while let Some(newest) = newest_of(&messages) {
             // Not `swap_remove`: of equals the last one counts, so the others keep their order.
             let (received, message) = messages.remove(newest);
+            let _room = self.room.wait(message.meta.records).await;
             let snapshot = match self.snapshot(&message).await? {
                 Ok(snapshot) => snapshot,
                 Err(why) => {
@@ -365,12 +374,17 @@ impl Worker {
                     %zone, %serial, %reason, outcome = Kind::Rejected.as_str(), rejected = rrsets.len(), calls, superseded,
                     milliseconds, "RRsets refused: the serial stays"
                 );
+                let mut before: Option<&Arc<str>> = None;
                 for Refused { name, rejection, .. } in &refused {
-                    let (by, words) = (if rejection.is_denied { "IAM" } else { "Route 53" }, &rejection.words);
+                    let by = if rejection.is_denied { "IAM" } else { "Route 53" };
+                    // Of a thousand names at once, words that name them all are said once.
+                    let is_said = before.is_some_and(|before| Arc::ptr_eq(before, &rejection.words));
+                    let words = if is_said { "as the one before" } else { &rejection.words };
+                    before = Some(&rejection.words);
                     tracing::warn!(%zone, %serial, %name, by, %words, "refused");
                 }
                 let reason = reason_refused(&plan, &refused, serial);
-                let mut words: Vec<String> = refused.into_iter().map(|refused| refused.rejection.words).collect();
+                let mut words: Vec<&str> = refused.iter().map(|refused| &*refused.rejection.words).collect();
                 words.dedup();
                 let (words, plan) = (Some(words.join("; ")), Some(plan.counts()));
                 Ok(Some(Why { words, plan, rrsets, ..Why::new(Kind::Rejected, reason) }))

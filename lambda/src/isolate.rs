@@ -10,6 +10,7 @@
 //! No I/O: [`Isolation::next_batch`] says what to ask for, [`Isolation::accepted`] and [`Isolation::refused`] take the answer.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
 use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
@@ -26,8 +27,8 @@ pub const MAX_REFUSALS: usize = 64;
 /// The answer to a batch that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// AWS's words.
-    pub words: String,
+    /// AWS's words. Of one answer, and shared: it can be about a thousand names, and name them all.
+    pub words: Arc<str>,
     /// It is IAM's, and the function may not do all of it.
     pub is_denied: bool,
 }
@@ -266,7 +267,7 @@ mod tests {
     }
 
     fn rejection(words: &str) -> Rejection {
-        Rejection { words: words.to_owned(), is_denied: false }
+        Rejection { words: words.into(), is_denied: false }
     }
 
     fn named(hit: &[String]) -> String {
@@ -366,7 +367,7 @@ mod tests {
         while let Some(batch) = isolation.next_batch() {
             requests += 1;
             if batch.items.iter().any(|item| item.rrset.rtype == denied) {
-                isolation.refused(&Rejection { words: "No.".to_owned(), is_denied: true });
+                isolation.refused(&Rejection { words: "No.".into(), is_denied: true });
             } else {
                 isolation.accepted();
             }
@@ -384,7 +385,7 @@ mod tests {
             (records[index].1, records[index].3) = (rtype, value);
         }
         let batches = Batches::of(&Plan::new(&hosted_of(&zone(&[])), &zone(&records)).unwrap()).batches;
-        let denied = Rejection { words: "No.".to_owned(), is_denied: true };
+        let denied = Rejection { words: "No.".into(), is_denied: true };
         let bad = vec!["n7.example.com.".to_owned(), "n9.example.com.".to_owned()];
         let (requests, mut found) = search_denied(Isolation::of_refused(batches.clone(), &denied), Rtype::NS);
         found.sort();

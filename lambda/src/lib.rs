@@ -11,7 +11,7 @@
 //! - [`metrics`]: what CloudWatch counts, as lines of the log.
 //!
 //! Then what talks to AWS:
-//! - [`turns`]: waiting for a turn; [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
+//! - [`turns`]: waiting for a turn; [`room`]: waiting for memory; [`route53`]: the API; [`sync`]: one zone, from snapshot to Route 53.
 //! - [`overflow`]: snapshots that did not fit their message.
 //! - [`quarantine`]: the dead-letter queue; [`queue`]: when a message comes again that is not done.
 //! - [`handler`]: an event of many messages; it alone reads the clock.
@@ -29,6 +29,7 @@ pub mod plan;
 pub mod quarantine;
 pub mod queue;
 pub mod refusals;
+pub mod room;
 pub mod route53;
 pub mod settings;
 pub mod start;

@@ -145,7 +145,7 @@ mod tests {
         let applied = |path| Ok(Outcome::Applied { plan: Plan::default(), batches: 1, path });
         let refused = Refused::of(
             &NameChanges { name: zone.clone(), changes: Vec::new(), others_stay: false },
-            &Rejection { words: "No.".to_owned(), is_denied: false },
+            &Rejection { words: "No.".into(), is_denied: false },
         );
         let held = || Ok(Outcome::Held { held: Held::Signed(zone.clone()), plan: None });
         let busy = Took { calls: 3, throttles: 2, superseded: 1, notify_to_accepted_ms: Some(1_500) };

@@ -102,7 +102,7 @@ mod tests {
         let first = plan("192.0.2.1");
         assert_eq!(refusals.split("Z", &first).good.names, first.names);
         for is_denied in [false, true] {
-            let rejection = Rejection { words: String::new(), is_denied };
+            let rejection = Rejection { words: "".into(), is_denied };
             let refused = Refused { name: name("bad.example.com"), items: Vec::new(), rejection };
             refusals.remember("Z", &first, &[refused]);
 

@@ -335,6 +335,14 @@ impl HostedZone<'_> {
         Ok(())
     }
 
+    /// The same for what must not be left as it is, whether or not there is time for more.
+    pub async fn change_at_any_time(&mut self, batch: &Batch, comment: &str) -> Result<(), Route53Error> {
+        let stop_at = self.stop_at.take();
+        let answer = self.change(batch, comment).await;
+        self.stop_at = stop_at;
+        answer
+    }
+
     fn attempts(&mut self, operation: &'static str) -> Attempts<'_> {
         Attempts {
             operation,

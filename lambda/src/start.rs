@@ -20,6 +20,7 @@ use crate::pace::Pace;
 use crate::quarantine::Quarantine;
 use crate::queue::Queue;
 use crate::refusals::Refusals;
+use crate::room::Room;
 use crate::route53::Route53;
 use crate::settings::Settings;
 use crate::turns::Turns;
@@ -79,5 +80,6 @@ pub async fn worker(settings: Settings) -> Worker {
         policy: settings.policy,
         refusals: Refusals::default(),
         creation: settings.creation,
+        room: Room::of(settings.limits),
     }
 }

@@ -8,7 +8,10 @@
 //!               refused, and nothing has changed: isolate ──▶ the rest is applied, the serial stays
 //! ```
 
+use std::collections::{HashMap, HashSet};
+
 use secondary53_zone::delta::Delta;
+use secondary53_zone::name::Name;
 use secondary53_zone::rrset::Rtype;
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
@@ -119,7 +122,7 @@ pub async fn sync(
         }
     }
     let mut before: Option<(Plan, Rejection)> = None;
-    let mut found: Option<Vec<Refused>> = None;
+    let mut found: Option<(Plan, Vec<Refused>)> = None;
     let mut searches = 0;
     for _ in 0..MAX_ATTEMPTS {
         let there = hosted.list().await?;
@@ -142,9 +145,7 @@ pub async fn sync(
         }
         let split = refusals.split(&hosted.id, &plan);
         let good = &split.good;
-        if good.is_empty()
-            && let Some(mut refused) = found.take()
-        {
+        if let Some((_, mut refused)) = found.take_if(|(searched, refused)| is_all_refused(&plan, searched, refused)) {
             // Searched for just now, and nobody has changed anything since. What is not to be done any more was done, and its
             // answer lost.
             refused.retain(|refused| plan.names.iter().any(|name| name.name == refused.name));
@@ -158,14 +159,16 @@ pub async fn sync(
             }
             if !rejection.is_denied && hosted.assured_quota() >= plan.size_at_most() && plan.size_at_most() > plan.there
             {
-                // Whatever its words: that there is no room is a reason that is no RRset's own.
-                if hosted.quota().await? < plan.size_at_most() {
-                    continue;
+                // Whatever its words: that there is no room is a reason that is no RRset's own. Who may not ask goes on without.
+                match hosted.quota().await {
+                    Ok(quota) if quota < plan.size_at_most() => continue,
+                    Ok(_) | Err(Route53Error::Refused { .. }) => {}
+                    Err(error) => return Err(error),
                 }
             }
             searches += 1;
             if searches > MAX_SEARCHES {
-                return Err(Route53Error::Unsettled(rejection.words));
+                return Err(Route53Error::Unsettled(rejection.words.to_string()));
             }
             let words = &rejection.words;
             tracing::warn!(zone = %desired.apex(), serial = %desired.serial(), %words, "a batch is refused: looking for what is bad in it");
@@ -176,7 +179,10 @@ pub async fn sync(
             // Had any batch been applied, the plan would be another: it was the first that was refused.
             let isolation = Isolation::of_refused(batches.batches, &rejection);
             let mut begun = plan.mark.as_ref().map(|mark| &mark.begun);
-            let mut refused = match search(hosted, isolation, &mut begun, rejection.is_denied, desired).await? {
+            // Where some of it was found to be denied before, it is not the hosted zone.
+            let denials = split.denied.is_empty().then_some(0);
+            let mut refused = match search(hosted, isolation, &mut begun, rejection.is_denied, denials, desired).await?
+            {
                 Ok(refused) => refused,
                 Err(refused) => return Ok(Outcome::Refused { refused: vec![refused], plan }),
             };
@@ -184,8 +190,8 @@ pub async fn sync(
             let denied = Rejection { is_denied: true, ..rejection.clone() };
             refused.extend(known.chain(split.denied.names.iter().map(|name| Refused::of(name, &denied))));
             refusals.remember(&hosted.id, &plan, &refused);
-            found = (!refused.is_empty()).then_some(refused);
-            done.get_or_insert(plan);
+            done.get_or_insert_with(|| plan.clone());
+            found = (!refused.is_empty()).then_some((plan, refused));
             continue;
         }
         found = None;
@@ -222,7 +228,15 @@ pub async fn sync(
         // It is good now: what is left is the serial.
         done = Some(plan);
     }
-    Err(Route53Error::Unsettled(before.map(|(_, rejection)| rejection.words).unwrap_or_default()))
+    Err(Route53Error::Unsettled(before.map(|(_, rejection)| rejection.words.to_string()).unwrap_or_default()))
+}
+
+/// Whether all that is left to do was searched for and refused. Not by what is remembered of it, for that has bounds.
+fn is_all_refused(plan: &Plan, searched: &Plan, refused: &[Refused]) -> bool {
+    let searched: HashMap<&Name, &NameChanges> = searched.names.iter().map(|name| (&name.name, name)).collect();
+    let refused: HashSet<&Name> = refused.iter().map(|refused| &refused.name).collect();
+    let is_refused = |name: &NameChanges| refused.contains(&name.name) && searched.get(&name.name) == Some(&name);
+    !plan.names.is_empty() && plan.names.iter().all(is_refused)
 }
 
 /// The plan of the fast path, where that can be taken.
@@ -261,8 +275,8 @@ pub async fn apply(
     match fit(hosted, passed.plan()).await? {
         Ok(batches) => match send(hosted, &batches, desired).await? {
             Ok(batches) => Ok(Ok(batches)),
-            Err(Rejection { words, is_denied: false }) => Err(Route53Error::InvalidChangeBatch(words)),
-            Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words)),
+            Err(Rejection { words, is_denied: false }) => Err(Route53Error::InvalidChangeBatch(words.to_string())),
+            Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words.to_string())),
         },
         Err(held) => Ok(Err(held)),
     }
@@ -306,34 +320,36 @@ async fn ask(
     desired: &Zone,
 ) -> Result<Result<(), Rejection>, Route53Error> {
     let comment = comment_of(desired);
-    let mut rejection = match hosted.change(batch, &comment).await {
-        Ok(()) => return Ok(Ok(())),
-        Err(error) => rejection_of(error)?,
-    };
-    if let (Some(back), Some(old)) = (batch.put_back(), &batch.instead) {
-        let (zone, serial) = (desired.apex(), desired.serial());
-        let (name, rtype, words) = (&old.name, old.rtype, &rejection.words);
-        let became = match hosted.change(&back, &comment).await {
-            Ok(()) => {
-                tracing::warn!(%zone, %serial, %name, %rtype, %words, "refused when it had made room for itself: put back as it was");
-                "what was there had been deleted to make room, and was put back".to_owned()
-            }
-            // Mostly the answer was lost, and what is new is there.
-            Err(error) => {
-                tracing::warn!(%zone, %serial, %name, %rtype, %words, %error, "refused when it had made room for itself, and what was there is not back");
-                format!("what was there had been deleted to make room, and could not be put back: {error}")
-            }
+    let (Some(back), Some(old)) = (batch.put_back(), &batch.instead) else {
+        return match hosted.change(batch, &comment).await {
+            Ok(()) => Ok(Ok(())),
+            Err(error) => rejection_of(error).map(Err),
         };
-        rejection.words = format!("{} ({became})", rejection.words);
-    }
-    Ok(Err(rejection))
+    };
+    // What was there is gone: neither this nor to put it back is left undone for want of time.
+    let Err(error) = hosted.change_at_any_time(batch, &comment).await else { return Ok(Ok(())) };
+    let (zone, serial, name, rtype) = (desired.apex(), desired.serial(), &old.name, old.rtype);
+    let became = match hosted.change_at_any_time(&back, &comment).await {
+        Ok(()) => {
+            tracing::warn!(%zone, %serial, %name, %rtype, %error, "not taken when it had made room for itself: put back as it was");
+            "what was there had been deleted to make room, and was put back".to_owned()
+        }
+        // Mostly the answer was lost, and what is new is there.
+        Err(failed) => {
+            tracing::warn!(%zone, %serial, %name, %rtype, %error, %failed, "not taken when it had made room for itself, and what was there is not back");
+            format!("what was there had been deleted to make room, and could not be put back: {failed}")
+        }
+    };
+    let rejection = rejection_of(error)?;
+    let words = format!("{} ({became})", rejection.words).into();
+    Ok(Err(Rejection { words, ..rejection }))
 }
 
 /// An answer that is about the changes, and not about the day.
 fn rejection_of(error: Route53Error) -> Result<Rejection, Route53Error> {
     match error {
-        Route53Error::InvalidChangeBatch(words) => Ok(Rejection { words, is_denied: false }),
-        Route53Error::Denied(words) => Ok(Rejection { words, is_denied: true }),
+        Route53Error::InvalidChangeBatch(words) => Ok(Rejection { words: words.into(), is_denied: false }),
+        Route53Error::Denied(words) => Ok(Rejection { words: words.into(), is_denied: true }),
         error => Err(error),
     }
 }
@@ -341,15 +357,15 @@ fn rejection_of(error: Route53Error) -> Result<Rejection, Route53Error> {
 /// Applies what is taken of it, and gives what is not; or the SOA, where that may not be marked. Then nothing is done: the
 /// hosted zone would be at no serial, and nobody could tell.
 ///
-/// `mark` is what is still to be marked; it rides with what is asked for first, and goes ahead where it could not be told which of the two was refused.
+/// `denials` counts what IAM denied from the beginning on, where it may deny all of it. `mark` is what is still to be marked; it rides with what is asked for first, and goes ahead where it could not be told which of the two was refused.
 async fn search(
     hosted: &mut HostedZone<'_>,
     mut isolation: Isolation,
     mark: &mut Option<&RrsetText>,
     mut is_denied: bool,
+    mut denials: Option<u32>,
     desired: &Zone,
 ) -> Result<Result<Vec<Refused>, Refused>, Route53Error> {
-    let mut denials = Some(0);
     while let Some(mut batch) = isolation.next_batch() {
         let mut is_alone = true;
         if let Some(begun) = *mark {
@@ -381,7 +397,7 @@ async fn search(
                 is_denied |= rejection.is_denied;
                 denials = denials.filter(|_| rejection.is_denied).map(|denials| denials + 1);
                 if denials.is_some_and(|denials| denials >= MAX_DENIALS) {
-                    return Err(Route53Error::Denied(rejection.words));
+                    return Err(Route53Error::Denied(rejection.words.to_string()));
                 }
                 isolation.refused(&rejection);
             }
@@ -397,7 +413,7 @@ async fn set_mark(
     desired: &Zone,
 ) -> Result<Result<(), Refused>, Route53Error> {
     match ask(hosted, &Batch::of_items(vec![upsert(begun)]), desired).await? {
-        Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words)),
+        Err(Rejection { words, is_denied: true }) => Err(Route53Error::Denied(words.to_string())),
         answer => Ok(answer.map_err(|rejection| soa_refused(begun, &rejection))),
     }
 }
@@ -417,11 +433,10 @@ async fn ask_again(
         let (unasked, names): (Vec<NameChanges>, Vec<_>) =
             known.names.iter().cloned().partition(|name| spares && is_gone_meanwhile(name));
         let words = "refused before; it would be gone meanwhile, so it is asked for again only in an audit, a resend or a replay";
-        let words = words.to_owned();
-        let rejection = Rejection { words, is_denied };
+        let rejection = Rejection { words: words.into(), is_denied };
         all.extend(unasked.iter().map(|name| Refused::of(name, &rejection)));
         let batches = Batches::of(&Plan { names, ..Plan::default() }).batches;
-        match search(hosted, Isolation::of_known(batches), &mut mark, is_denied, desired).await? {
+        match search(hosted, Isolation::of_known(batches), &mut mark, is_denied, Some(0), desired).await? {
             Ok(refused) => all.extend(refused),
             Err(soa) => return Ok(Err(soa)),
         }

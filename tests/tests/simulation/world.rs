@@ -22,6 +22,7 @@ use secondary53_lambda::pace::Pace;
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::queue::Queue;
 use secondary53_lambda::refusals::Refusals;
+use secondary53_lambda::room::Room;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::turns::Turns;
 use secondary53_tests::fifo::{self, Stored};
@@ -375,6 +376,7 @@ impl Shared {
             policy: Policy::default(),
             refusals: Refusals::default(),
             creation: None,
+            room: Room::of(Limits::default()),
         }
     }
 }

@@ -43,6 +43,7 @@ use secondary53_lambda::pace::{Backoff, Pace, Rate};
 use secondary53_lambda::quarantine::Quarantine;
 use secondary53_lambda::queue::Queue;
 use secondary53_lambda::refusals::Refusals;
+use secondary53_lambda::room::Room;
 use secondary53_lambda::route53::Route53;
 use secondary53_lambda::turns::Turns;
 use secondary53_tests::primary::ZoneFile;
@@ -164,6 +165,7 @@ impl World {
             policy: Policy::default(),
             refusals: Refusals::default(),
             creation: None,
+            room: Room::of(Limits::default()),
         }
     }
 

@@ -12,12 +12,12 @@ use secondary53_tests::stack::ministack::{Ministack, Quarantined, QueuePair};
 use secondary53_tests::stack::wait::{GENEROUS, until};
 use secondary53_tests::stack::{StackError, pass_over_missing, programs};
 use secondary53_tests::zones::{incompressible, zone_of};
-use secondary53_zone::message::{Body, Message, Pointer, Reason};
+use secondary53_zone::message::{Approval, Body, Message, Pointer, Reason};
 use secondary53_zone::zone::Zone;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 
-use super::{World, message, record};
+use super::{World, message, record, zone};
 
 const BUCKET: &str = "overflow-bucket";
 /// Records of a zone that does not fit a message.
@@ -38,6 +38,30 @@ async fn what_a_message_points_to_is_applied() -> Result<(), StackError> {
             // And the address of its name server.
             assert_eq!((world.serial(), world.hosted().len()), (2026, MANY + 1));
             assert_eq!(aws.depth().await?, 0);
+            Ok(())
+        }
+        .await,
+    )
+}
+
+#[tokio::test]
+async fn what_came_before_a_rollback_that_is_pointed_to_is_passed_over() -> Result<(), StackError> {
+    pass_over_missing(
+        async {
+            let aws = Aws::start().await?;
+            let world = aws.world().await;
+            world.sync(&zone(3000, "w A 192.0.2.1"), Reason::Initial).await;
+            let mut back = message(&large(), Reason::Resend);
+            back.meta.approved = vec![Approval::Rollback, Approval::MassDeletion];
+            let (back, _, body) = back.moved_to(BUCKET).unwrap();
+            aws.put(BUCKET, &back, body).await?;
+            let before = message(&zone(3001, "w A 192.0.2.1\nbefore A 192.0.2.1"), Reason::Notify);
+            let both = vec![record("1", &before), record("2", &back)];
+            assert_eq!(world.deliver(both).await, Vec::<String>::new());
+            assert_eq!(world.serial(), 2026);
+            let calls = world.server.calls();
+            let mut changes = calls.iter().flat_map(|call| &call.changes);
+            assert!(changes.all(|change| !change.name.starts_with("before")));
             Ok(())
         }
         .await,

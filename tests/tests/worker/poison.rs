@@ -1,8 +1,13 @@
 //! RRsets that Route 53 does not take: the rest is applied, the bad ones are named, and the serial stays.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use secondary53_lambda::handler;
+use secondary53_lambda::route53::Route53;
+use secondary53_lambda::turns::Turns;
 use secondary53_tests::strict::{Config, ZoneSpec};
 use secondary53_zone::message::Reason;
 use serde_json::json;
@@ -10,7 +15,7 @@ use serde_json::json;
 use super::dead_letters::{DeadLetters, one, world};
 use super::log::Log;
 use super::proxy::Fate;
-use super::{ID, World, held, message, record, zone};
+use super::{ID, INVOCATION, UNLIMITED, World, client, held, message, record, zone};
 
 /// The calls since the last time that changed something, or were to.
 fn requests(world: &World) -> usize {
@@ -151,6 +156,22 @@ async fn a_zone_of_nothing_but_bad_ones_ends() {
     assert!((10..300).contains(&note["rrsets"].as_array().unwrap().len()));
 }
 
+/// As many as are remembered, and more.
+#[tokio::test]
+async fn more_bad_ones_than_are_remembered_are_put_aside_all_the_same() {
+    const MANY: usize = 1_100;
+    let (world, dead) = world().await;
+    for number in 0..MANY {
+        world.server.refuse(ID, &format!("h{number}.example.com"), "A", "No.").unwrap();
+    }
+    for serial in [7, 8] {
+        world.sync(&zone(serial, &hosts(MANY, 1)), Reason::Initial).await;
+        let note = one(&dead).note;
+        assert_eq!((note["outcome"].as_str(), note["rrsets_count"].as_u64()), (Some("rejected"), Some(MANY as u64)));
+        assert_eq!((world.serial(), world.hosted().len()), (1, 0));
+    }
+}
+
 #[tokio::test]
 async fn a_soa_that_is_refused_is_named() {
     let (world, dead) = world().await;
@@ -204,6 +225,54 @@ async fn what_is_too_large_to_be_replaced_is_back_where_the_new_is_refused() {
     assert_eq!(one(&dead).note["route53"].as_str().map(|words| words.contains("put back")), Some(false));
     world.sync(&zone(11, &large(61, "new", 5)), Reason::Notify).await;
     assert_eq!((big().map(|(ttl, values)| (ttl, values.len())), world.serial()), (Some((61, 5)), 11));
+}
+
+thread_local! {
+    /// By how much the worker's clock is ahead. A test has one thread.
+    static AHEAD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+fn ahead() -> Duration {
+    handler::clock() + AHEAD.get()
+}
+
+#[tokio::test]
+async fn what_has_made_room_for_itself_is_followed_whatever_the_time() {
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let mut world = World::behind(Config { zones, ..Config::default() }, |_| Fate::Answered).await;
+    let endpoint = world.proxy.as_ref().unwrap().0.endpoint();
+    world.worker.clock = ahead;
+    world.worker.route53 = Route53::with_turns(&client(&endpoint), Turns::new(UNLIMITED, ahead));
+    let big = |world: &World| world.hosted().remove(&("big.example.com.".to_owned(), "TXT".to_owned()));
+    world.sync(&zone(7, &large(300, "old", 9)), Reason::Initial).await;
+    // The deletion is what there was time for.
+    world.meddle(|line| {
+        if line.starts_with("POST") {
+            AHEAD.set(INVOCATION);
+        }
+        Fate::Answered
+    });
+    let new = zone(8, &large(60, "new", 9));
+    assert_eq!(world.deliver(vec![record("1", &message(&new, Reason::Notify))]).await, ["1"]);
+    assert_eq!((big(&world).map(|(ttl, _)| ttl), world.serial()), (Some(60), 7));
+    world.meddle(|_| Fate::Answered);
+    world.sync(&new, Reason::Notify).await;
+    assert_eq!(world.serial(), 8);
+}
+
+#[tokio::test]
+async fn without_its_quota_a_bad_rrset_is_looked_for_all_the_same() {
+    let dead = DeadLetters::start().await;
+    let zones = vec![ZoneSpec::public("example.com").with_id(ID)];
+    let mut world = World::behind(Config { zones, ..Config::default() }, |line| {
+        if line.contains("hostedzonelimit") { Fate::Denied } else { Fate::Answered }
+    })
+    .await;
+    world.worker.quarantine = dead.quarantine();
+    world.server.refuse(ID, "bad.example.com", "A", "No.").unwrap();
+    world.sync(&zone(7, "bad A 192.0.2.1\ngood A 192.0.2.2"), Reason::Initial).await;
+    assert_eq!(one(&dead).note["rrsets"], json!(["bad.example.com. A"]));
+    assert_eq!(world.hosted(), held(&[("good.example.com.", "A", 300, &["192.0.2.2"])]));
 }
 
 #[tokio::test]

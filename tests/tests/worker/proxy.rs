@@ -16,6 +16,8 @@ pub(crate) enum Fate {
     AnswerLost,
     /// The connection is cut before it is carried out.
     RequestLost,
+    /// IAM does not allow it.
+    Denied,
 }
 
 /// Stops when dropped.
@@ -58,6 +60,12 @@ async fn connection(client: TcpStream, upstream: SocketAddr, judge: Judge) {
         if fate == Fate::RequestLost {
             return;
         }
+        if fate == Fate::Denied {
+            if client.write_all(denied().as_bytes()).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let mut server = BufReader::new(TcpStream::connect(upstream).await.unwrap());
         server.write_all(&request).await.unwrap();
         let answer = message(&mut server).await.unwrap();
@@ -65,6 +73,13 @@ async fn connection(client: TcpStream, upstream: SocketAddr, judge: Judge) {
             return;
         }
     }
+}
+
+fn denied() -> String {
+    let error = "<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error>";
+    let body = format!("<ErrorResponse>{error}<RequestId>r</RequestId></ErrorResponse>");
+    let head = "HTTP/1.1 403 Forbidden\r\ncontent-type: text/xml";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// One HTTP message with a `Content-Length`, whole.
