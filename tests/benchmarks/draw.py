@@ -131,7 +131,7 @@ def rates(found):
 
 def sync(found):
     rows = found["rows"]
-    steps = list(dict.fromkeys(row["what"] for row in rows))
+    steps = [what for what in dict.fromkeys(row["what"] for row in rows) if not what.startswith("plan")]
     names = list(dict.fromkeys(row["who"] for row in rows))
     for field, label in [("s", "seconds"), ("calls", "calls of the API")]:
         figure, panels = plot.subplots(2, 2, figsize=(9, 6.5), sharex=True, sharey=True)
@@ -154,7 +154,7 @@ def sync(found):
     result = [
         "## Sync, beside octoDNS",
         "",
-        f"`secondary53 sync` and `octodns-sync --doit` ({versions}), in turn, from their start to their end: the same zone from BIND, a strict hosted zone each. Route 53's rates are",
+        f"`secondary53 plan` and `sync`, `octodns-sync` without and with `--doit` ({versions}), in turn, from their start to their end: the same zone from BIND, a strict hosted zone each. Route 53's rates are",
         "50 requests at once and 10 a second for each action, 1,500 changes at once and 100 a second, and the buckets are full before each run; without rates the hosted zone",
         "takes everything at once, and secondary53 keeps to Route 53's rates all the same: it does not go by what it is refused. octoDNS counts the changes of a request and not",
         "their characters, so it was given the largest `max_changes` of 1000, 500, 250, 140 and 70 with which every step goes through, and 30 attempts, for it is throttled.",
