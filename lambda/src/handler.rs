@@ -21,11 +21,11 @@ use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use secondary53_zone::message::{Approval, Message};
+use secondary53_zone::message::{Approval, Message, MessageError};
 use secondary53_zone::name::Name;
 use secondary53_zone::serial::Serial;
-use secondary53_zone::snapshot::Snapshot;
-use secondary53_zone::zone::Limits;
+use secondary53_zone::snapshot::{Snapshot, SnapshotError};
+use secondary53_zone::zone::{Limits, ZoneError};
 
 use crate::guard::{self, Held, Policy, Terms};
 use crate::isolate::Refused;
@@ -285,7 +285,7 @@ impl Worker {
             }
             Err(error) => return Ok(Err(Why::new(kind_of_overflow(&error), error.to_string()))),
         };
-        Ok(whole.snapshot(self.limits).map_err(|error| Why::new(Kind::Undecodable, error.to_string())))
+        Ok(whole.snapshot(self.limits).map_err(|error| Why::new(Kind::Undecodable, told(&error))))
     }
 
     /// Why it must be put aside, if it must.
@@ -411,6 +411,18 @@ impl Worker {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     fn now_ms(&self) -> u64 {
         u64::try_from((self.clock)().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Why a message has no snapshot here, and what to do where that is the function's own limit.
+fn told(error: &MessageError) -> String {
+    match error {
+        MessageError::Snapshot(SnapshotError::Zone(
+            ZoneError::TooManyRecords { .. } | ZoneError::TooManyOctets { .. },
+        )) => {
+            format!("{error}, for which the function has no room: give it more memory and replay the message")
+        }
+        _ => error.to_string(),
     }
 }
 

@@ -149,6 +149,17 @@ async fn a_damaged_rollback_does_not_swallow_what_came_before_it() {
 }
 
 #[tokio::test]
+async fn what_the_function_has_no_room_for_is_put_aside_with_what_to_do() {
+    let (mut world, dead) = world().await;
+    world.worker.limits.records = 20;
+    world.sync(&hosts(7, 20), Reason::Initial).await;
+    let note = one(&dead).note;
+    let reason = note["reason"].as_str().unwrap();
+    assert!(reason.contains("more than 20 records") && reason.contains("give it more memory and replay"), "{note}");
+    assert_eq!(world.serial(), 1);
+}
+
+#[tokio::test]
 async fn a_signed_zone_and_another_zone_are_held_by_name() {
     let (world, dead) = world().await;
     let outcome = |dead: &DeadLetters| one(dead).note["outcome"].as_str().map(str::to_owned);
