@@ -72,6 +72,8 @@ pub fn told(error: &Route53Error) -> Failed {
                  --caller-reference {name}), or is it another account's (--profile)?"
             ));
         }
+        // Nothing is too late here but what somebody stopped: `aws::stop_at`.
+        Route53Error::OutOfTime { .. } => return Failed("stopped: nothing was changed".to_owned()),
         Route53Error::SeveralHostedZones { name, kind, count } => {
             return Failed(format!("{count} {kind} hosted zones have the name {name}: name one by --hosted-zone-id"));
         }

@@ -27,6 +27,8 @@ use crate::{Failed, aws, interrupt, json};
 const LOOK: Duration = Duration::from_secs(2);
 /// Looks, at most: ten minutes of them, where Route 53 takes one, mostly.
 const LOOKS: u32 = 300;
+/// How often at most a zone is compared that somebody else changes meanwhile.
+const COMPARISONS: u32 = 5;
 
 /// What became of a zone.
 enum Done {
@@ -44,20 +46,19 @@ pub async fn run(source: &Source, permissions: Permissions, aws: &Aws, terminal:
     let zones = Zones::of(source)?;
     let route53 = aws::route53(&aws::config(aws, None).await?);
     let (mut left, mut all) = (false, All::new(terminal));
-    let mut listening = false;
+    // At a question Ctrl-C ends it at once, until something was applied.
+    let mut listening = permissions.yes;
+    if listening {
+        interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
+    }
     for zone in &zones.zones {
         if interrupt::is_told() {
             break;
         }
-        let Some(mut compared) = all.take(zone, compare(&zones, zone, &route53, terminal).await) else { continue };
-        if !terminal.json {
-            print(&shown(&compared, None, terminal))?;
-        }
-        if !listening && permissions.yes {
-            interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
-            listening = true;
-        }
-        let done = do_it(&mut compared, permissions, terminal, &mut listening).await;
+        let at_hand = compare(&zones, zone, &route53, terminal);
+        let Some(mut compared) = all.take(zone, at_hand.await) else { continue };
+        let anew = async || compare(&zones, zone, &route53, terminal).await;
+        let done = do_it(&mut compared, anew, permissions, terminal, &mut listening).await;
         let Some(done) = all.take(zone, done) else { continue };
         if let Done::Refused(refused) = &done {
             all.failed = true;
@@ -72,8 +73,11 @@ pub async fn run(source: &Source, permissions: Permissions, aws: &Aws, terminal:
     Ok(if interrupt::is_told() { ExitCode::from(interrupt::STATUS) } else { end })
 }
 
-async fn do_it(
-    compared: &mut Compared<'_>,
+/// Shows what would change, asks, and applies it. What is deleted is what was shown, and the last request says that the serial is
+/// there: so where somebody else was at work since the hosted zone was read, it is compared anew, the primary's zone too.
+async fn do_it<'a>(
+    compared: &mut Compared<'a>,
+    anew: impl AsyncFn() -> Result<Compared<'a>, Failed>,
     permissions: Permissions,
     terminal: Terminal,
     listening: &mut bool,
@@ -82,20 +86,51 @@ async fn do_it(
     let mass_deletion = permissions.allow_mass_deletion.then_some(Approval::MassDeletion);
     let approved: Vec<Approval> = rollback.into_iter().chain(mass_deletion).collect();
     let terms = Terms { approved: &approved, ..Terms::default() };
-    if let Some(stop) = compared.stop(terms) {
-        return Err(Failed(why(compared, &stop)));
+    for _ in 0..COMPARISONS {
+        if !terminal.json {
+            print(&shown(compared, None, terminal))?;
+        }
+        if let Some(stop) = compared.stop(terms) {
+            return Err(Failed(why(compared, &stop)));
+        }
+        if compared.plan.is_empty() {
+            return Ok(Done::Nothing);
+        }
+        if !permissions.yes && !asked("Apply this to Route 53?").await? {
+            terminal.note("Nothing was changed.");
+            return Ok(Done::NotConfirmed);
+        }
+        if !*listening {
+            interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
+            *listening = true;
+        }
+        let now = match compared.hosted.soa().await {
+            Ok(now) => now,
+            Err(Route53Error::OutOfTime { .. }) if interrupt::is_told() => return Ok(stopped(compared, terminal)),
+            Err(error) => return Err(told(&error)),
+        };
+        if now == compared.soa {
+            return do_what_was_shown(compared, terms, permissions, terminal).await;
+        }
+        let (zone, was, is) = (compared.desired.apex(), compared.soa.soa.serial, now.soa.serial);
+        terminal.note(format_args!(
+            "The hosted zone of {zone} was changed meanwhile (serial {was} → {is}): compared anew."
+        ));
+        *compared = anew().await?;
     }
-    if compared.plan.is_empty() {
-        return Ok(Done::Nothing);
-    }
-    if !permissions.yes && !asked("Apply this to Route 53?").await? {
-        terminal.note("Nothing was changed.");
-        return Ok(Done::NotConfirmed);
-    }
-    if !*listening {
-        interrupt::listen().map_err(|error| Failed(format!("failed to listen for Ctrl-C: {error}")))?;
-        *listening = true;
-    }
+    Err(Failed(format!(
+        "somebody else keeps changing the hosted zone of {}, {COMPARISONS} times since it was first read: nothing was applied; sync \
+         again once they are done",
+        compared.desired.apex()
+    )))
+}
+
+async fn do_what_was_shown(
+    compared: &mut Compared<'_>,
+    terms: Terms<'_>,
+    permissions: Permissions,
+    terminal: Terminal,
+) -> Result<Done, Failed> {
     let length = u64::try_from(Batches::of(&compared.plan).batches.len()).ok();
     let bar = terminal.bar(length, "requests");
     compared.hosted.onlooker = Some(onlooker(bar.clone()));
@@ -105,15 +140,7 @@ async fn do_it(
     let applied = compared.hosted.applied;
     let so_far = counted(usize::try_from(applied).unwrap_or_default(), "request");
     match done {
-        Err(Route53Error::OutOfTime { .. }) if interrupt::is_told() => {
-            let serial = compared.soa.soa.serial;
-            terminal.note(format_args!(
-                "Stopped: {so_far} of {} applied. The serial in Route 53 is still {serial}, which says that the zone is not complete; \
-                 sync again goes on from here.",
-                length.unwrap_or_default()
-            ));
-            Ok(Done::Stopped)
-        }
+        Err(Route53Error::OutOfTime { .. }) if interrupt::is_told() => Ok(stopped(compared, terminal)),
         Err(error) => Err(Failed(format!("{}; {so_far} were applied before that", told(&error)))),
         Ok(Outcome::Refused { refused, .. }) => Ok(Done::Refused(refused)),
         Ok(Outcome::Held { held, .. }) => Err(Failed(held.to_string())),
@@ -130,6 +157,21 @@ async fn do_it(
             Ok(Done::Applied)
         }
     }
+}
+
+fn stopped(compared: &Compared<'_>, terminal: Terminal) -> Done {
+    let (applied, serial) = (compared.hosted.applied, compared.soa.soa.serial);
+    if applied == 0 {
+        terminal.note("Stopped: nothing was changed.");
+    } else {
+        let applied = counted(usize::try_from(applied).unwrap_or_default(), "request");
+        terminal.note(format_args!(
+            "Stopped: {applied} of {} applied. The serial in Route 53 is still {serial}, which says that the zone is not complete; \
+             sync again goes on from here.",
+            Batches::of(&compared.plan).batches.len()
+        ));
+    }
+    Done::Stopped
 }
 
 /// Applies what was shown. Where Route 53 refuses some of it, the worker reads the zone anew and looks for what is bad.
@@ -170,18 +212,23 @@ fn onlooker(bar: ProgressBar) -> watch::Sender<u32> {
 async fn wait(hosted: &mut HostedZone<'_>, terminal: Terminal) -> Result<(), Failed> {
     let bar = terminal.bar(None, "waiting for INSYNC");
     for _ in 0..LOOKS {
-        if hosted.is_in_sync().await.map_err(|error| told(&error))? {
+        let is_in_sync = match hosted.is_in_sync().await {
+            // There was no time left to ask.
+            Err(_) if interrupt::is_told() => false,
+            answer => answer.map_err(|error| told(&error))?,
+        };
+        if is_in_sync {
             bar.finish_and_clear();
             terminal.note("All of Route 53's name servers have it (INSYNC).");
             return Ok(());
         }
         bar.inc(1);
+        tokio::select! { () = tokio::time::sleep(LOOK) => {}, () = interrupt::told() => {} }
         if interrupt::is_told() {
             bar.finish_and_clear();
-            terminal.note("Stopped waiting: it is applied, and still on its way to the name servers (PENDING).");
+            terminal.note("Stopped waiting: it is applied, and may still be on its way to the name servers (PENDING).");
             return Ok(());
         }
-        tokio::time::sleep(LOOK).await;
     }
     bar.finish_and_clear();
     Err(Failed("it is applied, and after ten minutes not yet on all of Route 53's name servers (PENDING)".to_owned()))

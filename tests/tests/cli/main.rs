@@ -4,6 +4,7 @@
 
 mod credentials;
 mod dlq;
+mod meanwhile;
 mod plan;
 mod snapshot;
 mod sync;

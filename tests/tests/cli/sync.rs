@@ -114,7 +114,7 @@ async fn sync_reference() -> Result<(), StackError> {
     assert_eq!(server.zone(ID).unwrap().serial, 2_026_112_301);
     let calls = server.calls();
     assert!(calls.iter().all(|call| call.error.is_none()), "{:?}", calls.iter().find(|call| call.error.is_some()));
-    assert_eq!(calls.len(), 12, "the name, the listing, ten batches");
+    assert_eq!(calls.len(), 13, "the name, the listing, the SOA before the first change, ten batches");
     let (status, told, error) = run(&["verify", "example.com"]).await;
     assert_eq!(status, 0, "{told}{error}");
     Ok(())
