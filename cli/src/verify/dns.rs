@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use indicatif::ProgressBar;
+use secondary53_lambda::value;
 use secondary53_relay::live::{self, LiveError};
 use secondary53_relay::resolve;
 use secondary53_zone::name::{Name, NameRef};
@@ -165,15 +166,20 @@ async fn rrset_at(server: SocketAddr, rrset: &Rrset<'_>) -> Result<Option<live::
 
 fn difference(rrset: &Rrset<'_>, found: Option<live::Answered>) -> Option<Difference> {
     let rtype = rrset.rtype();
-    let shown = |rdata: &[u8]| Rdata(rtype, rdata).to_string();
-    let primary = Records { ttl: rrset.ttl(), values: rrset.rdata().map(shown).collect() };
-    let of = |found: live::Answered| Records {
-        ttl: found.ttl,
-        values: found.rdata.iter().map(|rdata| shown(rdata)).collect(),
-    };
+    let primary = Records { ttl: rrset.ttl(), values: shown(rtype, rrset.rdata()) };
+    let of =
+        |found: live::Answered| Records { ttl: found.ttl, values: shown(rtype, found.rdata.iter().map(Vec::as_slice)) };
     let answered = found.map(of);
     let name = rrset.owner().to_string();
     (answered.as_ref() != Some(&primary)).then(|| Difference { name, rtype: rtype.to_string(), primary, answered })
+}
+
+/// As Route 53 can have them: what differs in the case of a target alone is one value there.
+fn shown<'a>(rtype: Rtype, rdata: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+    let mut held: Vec<_> = rdata.map(|rdata| value::as_held(rtype, rdata)).collect();
+    held.sort_unstable();
+    held.dedup();
+    held.iter().map(|rdata| Rdata(rtype, rdata).to_string()).collect()
 }
 
 /// What Route 53 is to have, and what can be asked for: not what it cannot hold, not what is its own, not what is below a
@@ -181,10 +187,10 @@ fn difference(rrset: &Rrset<'_>, found: Option<live::Answered>) -> Option<Differ
 fn wanted<'a>(compared: &'a Compared<'_>) -> Vec<Rrset<'a>> {
     let Compared { desired, plan, .. } = compared;
     let apex = desired.apex().by_ref();
-    let cuts: HashSet<Name> = desired
+    let cuts: HashSet<&[u8]> = desired
         .rrsets()
         .filter(|rrset| rrset.rtype() == Rtype::NS && rrset.owner() != apex)
-        .map(|rrset| rrset.owner().to_name())
+        .map(|rrset| rrset.owner().as_wire())
         .collect();
     let out: HashSet<(Name, Rtype)> = plan
         .collisions
@@ -195,15 +201,23 @@ fn wanted<'a>(compared: &'a Compared<'_>) -> Vec<Rrset<'a>> {
     let can_be_asked = |rrset: &Rrset<'_>| {
         let (owner, rtype) = (rrset.owner(), rrset.rtype());
         let is_apexs_own = owner == apex && matches!(rtype, Rtype::SOA | Rtype::NS);
+        // At a cut its own NS and DS can be asked for; the name itself is the first of its ancestors.
         let is_the_cuts_own = matches!(rtype, Rtype::NS | Rtype::DS);
         !is_apexs_own
             && !plan.untranslated.contains_key(&rtype)
             && !out.contains(&(owner.to_name(), rtype))
-            && !cuts.iter().any(|cut| is_below(owner, cut) && !(owner == cut.by_ref() && is_the_cuts_own))
+            && !ancestors(owner).skip(usize::from(is_the_cuts_own)).any(|above| cuts.contains(above))
     };
     desired.rrsets().filter(can_be_asked).collect()
 }
 
-fn is_below(owner: NameRef<'_>, cut: &Name) -> bool {
-    owner.is_within(cut.by_ref())
+/// A name and those above it, in wire format, the root last.
+fn ancestors(name: NameRef<'_>) -> impl Iterator<Item = &[u8]> {
+    let mut next = Some(name.as_wire()).filter(|wire| !wire.is_empty());
+    std::iter::from_fn(move || {
+        let name = next?;
+        next = name.split_first().and_then(|(length, rest)| rest.get(usize::from(*length)..));
+        next = next.filter(|wire| !wire.is_empty());
+        Some(name)
+    })
 }

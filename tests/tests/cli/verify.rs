@@ -62,3 +62,15 @@ async fn a_name_server_that_says_nothing_is_an_error() {
     assert_eq!(status, 1);
     assert!(told.contains("127.0.0.1:1: "), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_case_of_a_target_is_no_difference() {
+    // The second two are one value in Route 53.
+    let records = "a HTTPS 1 WWW.Example.COM. alpn=h2\nb SVCB 2 SVC.example.net.\nb SVCB 2 svc.EXAMPLE.net.";
+    let world = World::start(file(7, records)).await;
+    assert_eq!(world.run(&["sync", "example.com", "--yes"]).await.0, 0);
+    let (status, told, error) =
+        world.run(&["verify", "example.com", "--name-server", &world.server.dns().to_string()]).await;
+    assert_eq!(status, 0, "{told}{error}");
+    assert!(told.ends_with("serial 7, 2 RRsets asked for, 0 differ\n"), "{told}");
+}
