@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::Desk;
 use super::letter::Letter;
-use super::queue::Depth;
+use super::queue::{Depth, Received};
 use crate::terminal::counted;
 use crate::{Failed, interrupt};
 
@@ -18,17 +18,17 @@ pub struct Found {
 
 impl Desk {
     /// Finds messages by what their ids begin with, and works on them while nobody else can receive them. All that is not
-    /// deleted by then is visible again afterwards.
+    /// deleted by then is visible again afterwards. `None` where somebody stopped it before anything was done.
     pub async fn with<T>(
         &self,
         ids: &[String],
         work: impl AsyncFnOnce(Found) -> Result<T, Failed>,
-    ) -> Result<T, Failed> {
+    ) -> Result<Option<T>, Failed> {
         let depth = self.dead.depth().await?;
         let bar = self.terminal.bar(u64::try_from(depth.visible).ok(), "looking for it in the dead-letter queue");
         let all = RefCell::new(Vec::new());
         let is_wanted = |letter: &Letter| ids.iter().any(|id| letter.id.starts_with(id.as_str()));
-        let held = self.dead.hold(&bar, async |letters| {
+        let held = self.dead.hold(&bar, async |Received { letters, .. }| {
             let ids = letters.iter().map(|letter| letter.id.clone()).collect();
             for mut letter in letters {
                 if !is_wanted(&letter) {
@@ -42,10 +42,10 @@ impl Desk {
         bar.finish_and_clear();
         let all = all.into_inner();
         let done = match choose(&all, ids, depth) {
-            _ if interrupt::is_told() => Err(Failed("stopped: nothing was done".to_owned())),
+            _ if interrupt::is_told() => Ok(None),
             // Somebody may be asked in between, and take a while.
             Ok(wanted) => tokio::select! {
-                done = work(Found { all, wanted }) => done,
+                done = work(Found { all, wanted }) => done.map(Some),
                 () = self.dead.keep(&held) => Err(Failed("stopped".to_owned())),
             },
             Err(error) => Err(error),
@@ -61,7 +61,7 @@ fn choose(all: &[Letter], ids: &[String], depth: Depth) -> Result<Vec<usize>, Fa
         let found: Vec<usize> = (0..all.len()).filter(|index| all[*index].id.starts_with(id.as_str())).collect();
         match found.as_slice() {
             [] => {
-                let unseen = (depth.visible + depth.hidden).saturating_sub(all.len());
+                let unseen = depth.total().saturating_sub(all.len());
                 let behind = if unseen == 0 {
                     String::new()
                 } else {

@@ -1,13 +1,14 @@
 //! `dlq drop`: deletes messages for good.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 
 use serde::Serialize;
 
 use super::choose::Found;
 use super::letter::{Letter, superseded};
-use super::{Desk, stopped};
+use super::queue::{Received, Swept};
+use super::{Desk, not_given, stopped};
 use crate::args::Chosen;
 use crate::terminal::{self, REMOVED, STRONG, counted, print_json, printable};
 use crate::{Failed, LEFT, interrupt};
@@ -36,8 +37,26 @@ pub async fn run(desk: &Desk, chosen: &Chosen, only_superseded: bool, yes: bool)
         0 => error,
         some => Failed(format!("{error}; {} deleted before that", counted(some, "message"))),
     })?;
-    desk.terminal.note(format_args!("{} deleted.", counted(dropped.len(), "message")));
-    Ok(done)
+    let Left { still_there, unseen, not_confirmed } = done;
+    let stay = if still_there == 0 { String::new() } else { format!(", {still_there} still there") };
+    let (told, told_of) = (interrupt::is_told(), counted(dropped.len(), "message"));
+    let before = if told { "Stopped: " } else { "" };
+    desk.terminal.note(format_args!("{before}{told_of} deleted{stay}.{}", not_given(unseen)));
+    Ok(match still_there + unseen {
+        _ if told => stopped(),
+        0 if !not_confirmed => ExitCode::SUCCESS,
+        _ => ExitCode::from(LEFT),
+    })
+}
+
+/// What was not done.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    /// Was to be deleted, and was not.
+    still_there: usize,
+    /// SQS did not give it out.
+    unseen: usize,
+    not_confirmed: bool,
 }
 
 async fn by_ids(
@@ -46,7 +65,7 @@ async fn by_ids(
     only_superseded: bool,
     yes: bool,
     dropped: &RefCell<Vec<Dropped>>,
-) -> Result<ExitCode, Failed> {
+) -> Result<Left, Failed> {
     let done = desk.with(ids, async |Found { all, wanted }| {
         let superseded = superseded(&all);
         let (going, staying): (Vec<usize>, Vec<usize>) =
@@ -55,20 +74,21 @@ async fn by_ids(
             desk.terminal.note(format_args!("{} stays: no other one there is newer", shown(desk, &all[*index])));
         }
         let letters: Vec<&Letter> = going.iter().map(|index| &all[*index]).collect();
+        let stays = Left { still_there: staying.len(), ..Left::default() };
         if letters.is_empty() {
-            return Ok(false);
+            return Ok(stays);
         }
         for letter in &letters {
             let reason = letter.note().map_or_else(|| "no note".to_owned(), |note| note.reason);
             desk.terminal.note(format_args!("{}: {}", shown(desk, letter), printable(&reason)));
         }
         if !yes && !terminal::asked(&format!("Delete {} for good?", counted(letters.len(), "message"))).await? {
-            return Ok(false);
+            return Ok(Left { not_confirmed: true, ..stays });
         }
-        delete(desk, &letters, dropped).await?;
-        Ok(staying.is_empty())
+        let kept = delete(desk, &letters, dropped).await?;
+        Ok(Left { still_there: staying.len() + kept.len(), ..stays })
     });
-    Ok(if done.await? { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+    Ok(done.await?.unwrap_or_default())
 }
 
 async fn all(
@@ -77,20 +97,21 @@ async fn all(
     only_superseded: bool,
     yes: bool,
     dropped: &RefCell<Vec<Dropped>>,
-) -> Result<ExitCode, Failed> {
+) -> Result<Left, Failed> {
     let depth = desk.dead.depth().await?;
     let of = chosen.zone.as_ref().map(|zone| format!(" of {zone}")).unwrap_or_default();
     let what = if only_superseded { "messages that are older than another one there" } else { "all messages" };
-    let question = format!("Delete {what}{of} for good? There are {} in all.", depth.visible + depth.hidden);
+    let question = format!("Delete {what}{of} for good? There are {} in all.", depth.total());
     if !yes && !terminal::asked(&question).await? {
-        return Ok(ExitCode::from(LEFT));
+        return Ok(Left { not_confirmed: true, ..Left::default() });
     }
     let zone = chosen.zone.as_ref().map(ToString::to_string);
     let bar = desk.terminal.bar(u64::try_from(depth.visible).ok(), "deleting");
     // What stays of a zone hides what is behind it, so it is let go and looked at again, until a whole round deletes nothing.
     loop {
         let before = dropped.borrow().len();
-        let swept = desk.dead.sweep(&bar, async |letters| {
+        let still_there = Cell::new(0);
+        let swept = desk.dead.sweep(&bar, async |Received { letters, .. }| {
             let superseded = superseded(&letters);
             let is_mine = |letter: &Letter| zone.as_ref().is_none_or(|zone| letter.zone() == zone);
             let (going, staying): (Vec<_>, Vec<_>) = letters
@@ -99,17 +120,17 @@ async fn all(
                 .partition(|(letter, by)| is_mine(letter) && (!only_superseded || by.is_some()));
             let going: Vec<&Letter> = going.into_iter().map(|(letter, _)| letter).collect();
             let mut kept = delete(desk, &going, dropped).await?;
+            still_there.set(still_there.get() + kept.len());
             kept.extend(staying.into_iter().map(|(letter, _)| letter.id.clone()));
             Ok(kept)
         });
-        swept.await?;
-        if interrupt::is_told() {
+        let swept = swept.await?;
+        if interrupt::is_told() || !only_superseded || dropped.borrow().len() == before {
             bar.finish_and_clear();
-            return Ok(stopped());
-        }
-        if !only_superseded || dropped.borrow().len() == before {
-            bar.finish_and_clear();
-            return Ok(ExitCode::SUCCESS);
+            // Of those that an earlier round saw, some are gone.
+            let seen = Swept { seen: swept.seen + before, ..swept };
+            let unseen = if interrupt::is_told() { 0 } else { desk.dead.unseen(depth, seen).await? };
+            return Ok(Left { still_there: still_there.get(), unseen, not_confirmed: false });
         }
     }
 }

@@ -8,7 +8,7 @@ use secondary53_zone::message::attribute;
 use serde::Serialize;
 
 use super::letter::Letter;
-use super::queue::{BATCH, Depth};
+use super::queue::{BATCH, Depth, Received};
 use super::{Desk, stopped};
 use crate::terminal::{self, CHANGED, FAINT, REMOVED, STRONG, Terminal, counted, print, print_json, printable};
 use crate::{Failed, interrupt};
@@ -64,7 +64,7 @@ pub async fn run(desk: &Desk) -> Result<ExitCode, Failed> {
     let depth = desk.dead.depth().await?;
     let bar = desk.terminal.bar(u64::try_from(depth.visible).ok(), "reading the dead-letter queue");
     let rows = RefCell::new(Vec::new());
-    let swept = desk.dead.sweep(&bar, async |letters| {
+    let swept = desk.dead.sweep(&bar, async |Received { letters, .. }| {
         rows.borrow_mut().extend(letters.iter().map(|letter| Row::of(letter, desk.now_ms)));
         Ok(letters.into_iter().map(|letter| letter.id).collect())
     });
@@ -73,7 +73,7 @@ pub async fn run(desk: &Desk) -> Result<ExitCode, Failed> {
     let mut rows = rows.into_inner();
     // By zone, and of each zone in the order in which they are worked on.
     rows.sort_by(|a, b| (&a.zone, a.at_ms, &a.id).cmp(&(&b.zone, b.at_ms, &b.id)));
-    let unseen = (depth.visible + depth.hidden).saturating_sub(rows.len());
+    let unseen = depth.total().saturating_sub(rows.len());
     if desk.terminal.json {
         print_json(&Listing { queue: &desk.dead.url, messages: &rows, unseen })?;
     } else {

@@ -47,6 +47,17 @@ pub async fn run(queues: Queues, command: DlqCommand, aws: &Aws, terminal: Termi
     }
 }
 
+/// Of what was to be done to all, what SQS did not give out.
+fn not_given(unseen: usize) -> String {
+    match unseen {
+        0 => String::new(),
+        _ => format!(
+            " {unseen} more, of whatever zone, SQS did not give out, behind others of theirs or in somebody's hands for two \
+             minutes at most: see dlq list, and repeat this."
+        ),
+    }
+}
+
 /// Of an interrupted command.
 fn stopped() -> ExitCode {
     ExitCode::from(interrupt::STATUS)

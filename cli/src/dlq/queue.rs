@@ -19,6 +19,7 @@ use aws_sdk_sqs::types::{
 };
 use futures_util::future::join_all;
 use indicatif::ProgressBar;
+use secondary53_relay::config::region_of_url;
 use serde_json::Value;
 
 use super::letter::{Copy, Letter};
@@ -31,6 +32,8 @@ pub const BATCH: usize = 10;
 const WAIT: i32 = 1;
 /// Receives at once. No two of them get messages of one group.
 const SWEEPERS: usize = 8;
+/// Receives in a row that bring nothing new, after which a sweeper gives up: then its time is too short for what is hidden.
+const AGAIN: usize = 1_000;
 
 /// Both queues.
 #[derive(Debug)]
@@ -52,9 +55,38 @@ pub struct Depth {
     pub hidden: usize,
 }
 
+impl Depth {
+    /// All that there are.
+    pub const fn total(self) -> usize {
+        self.visible + self.hidden
+    }
+}
+
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Swept {
+    /// Messages that SQS gave out.
+    pub seen: usize,
+    /// Of them, those that are still there.
+    pub kept: usize,
+}
+
+/// What one receive brought that was not seen before.
+#[derive(Debug)]
+pub struct Received {
+    /// In the order of the queue, as far as they are of one group.
+    pub letters: Vec<Letter>,
+    /// SQS gives out no more at once, whatever the groups: of each there may be newer ones behind these.
+    pub is_full: bool,
+}
+
 /// Messages that were received and are hidden.
 #[derive(Debug)]
-pub struct Held(Vec<String>);
+pub struct Held {
+    receipts: Vec<String>,
+    /// Messages that SQS gave out, what was deleted too.
+    seen: usize,
+}
 
 impl DeadLetters {
     /// Finds both. That the queue is not known is an error only for who needs it.
@@ -73,18 +105,18 @@ impl DeadLetters {
             Err(error) => Err(Failed(error.0.clone())),
         };
         let Some(given) = &queues.dlq_url else {
-            let (name, account) = target?;
+            let Target { name, account, .. } = target?;
             let url = url_of(&client, &name, Some(&account)).await;
             let url = url.map_err(|error| Failed(format!("failed to find the dead-letter queue {name}: {error}")))?;
             return Ok(Self { client, url, main, hold });
         };
         // Nobody's messages are to land in another stack's queue, because only one URL was given.
-        let is_its_own = target.as_ref().is_ok_and(|(name, _)| given.ends_with(&format!("/{name}")));
+        let is_its_own = target.as_ref().is_ok_and(|target| target.is_at(given));
         let main = match main {
-            Ok(url) if is_its_own || queues.queue_url.is_some() => Ok(url),
-            Ok(url) => {
-                Err(Failed(format!("{given} is not the dead-letter queue of {url}: name the queue by --queue-url")))
-            }
+            Ok(url) if is_its_own || queues.is_pair => Ok(url),
+            Ok(url) => Err(Failed(format!(
+                "{given} is not the dead-letter queue of {url}: name both, by --queue-url and --dlq-url"
+            ))),
             Err(error) => Err(error),
         };
         Ok(Self { client, url: given.clone(), main, hold })
@@ -114,30 +146,43 @@ impl DeadLetters {
         })
     }
 
+    /// How many messages SQS did not give out that were there before, of whatever zone: behind others of theirs, or received
+    /// by somebody else. SQS counts late: what was seen then counts for more than what is counted now, and what somebody else
+    /// did meanwhile is done.
+    pub async fn unseen(&self, before: Depth, swept: Swept) -> Result<usize, Failed> {
+        let unseen = before.total().saturating_sub(swept.seen);
+        if unseen == 0 {
+            return Ok(0);
+        }
+        Ok(unseen.min(self.depth().await?.total().saturating_sub(swept.kept)))
+    }
+
     /// Receives all that SQS gives out and hands it on, up to [`BATCH`] at a time, several of them side by side. What `work`
     /// gives the id of is hidden until the end and visible again then; it must have deleted the rest.
     pub async fn sweep(
         &self,
         bar: &ProgressBar,
-        work: impl AsyncFn(Vec<Letter>) -> Result<Vec<String>, Failed>,
-    ) -> Result<(), Failed> {
+        work: impl AsyncFn(Received) -> Result<Vec<String>, Failed>,
+    ) -> Result<Swept, Failed> {
         let held = self.hold(bar, work).await?;
+        let swept = Swept { seen: held.seen, kept: held.receipts.len() };
         self.release(held).await;
-        Ok(())
+        Ok(swept)
     }
 
     /// The same, and what is hidden stays so. [`DeadLetters::release`] must follow.
     pub async fn hold(
         &self,
         bar: &ProgressBar,
-        work: impl AsyncFn(Vec<Letter>) -> Result<Vec<String>, Failed>,
+        work: impl AsyncFn(Received) -> Result<Vec<String>, Failed>,
     ) -> Result<Held, Failed> {
         let seen = RefCell::new(HashSet::new());
         let held = RefCell::new(BTreeMap::new());
         let failed = RefCell::new(None);
         let sweep = async || {
-            // It ends with the messages, for each round must bring one that was not seen.
-            while !interrupt::is_told() && failed.borrow().is_none() {
+            // It ends with the messages.
+            let mut again = 0;
+            while !interrupt::is_told() && failed.borrow().is_none() && again < AGAIN {
                 let letters = match self.receive().await {
                     Ok(letters) => letters,
                     Err(error) => {
@@ -145,16 +190,22 @@ impl DeadLetters {
                         return;
                     }
                 };
+                if letters.is_empty() {
+                    return;
+                }
+                let is_full = letters.len() >= BATCH;
                 held.borrow_mut().extend(letters.iter().map(|letter| (letter.id.clone(), letter.receipt.clone())));
-                // What was hidden for too long comes again.
+                // What was hidden for too long comes again, and others may be behind it.
                 let new: Vec<_> =
                     letters.into_iter().filter(|letter| seen.borrow_mut().insert(letter.id.clone())).collect();
                 if new.is_empty() {
-                    return;
+                    again += 1;
+                    continue;
                 }
+                again = 0;
                 let ids: Vec<_> = new.iter().map(|letter| letter.id.clone()).collect();
                 bar.inc(u64::try_from(ids.len()).unwrap_or_default());
-                match work(new).await {
+                match work(Received { letters: new, is_full }).await {
                     Ok(kept) => {
                         let mut held = held.borrow_mut();
                         for id in ids.iter().filter(|id| !kept.contains(id)) {
@@ -169,7 +220,7 @@ impl DeadLetters {
             }
         };
         join_all((0..SWEEPERS).map(|_| sweep())).await;
-        let held = Held(held.into_inner().into_values().collect());
+        let held = Held { receipts: held.into_inner().into_values().collect(), seen: seen.into_inner().len() };
         match failed.into_inner() {
             None => Ok(held),
             Some(error) => {
@@ -210,7 +261,7 @@ impl DeadLetters {
     }
 
     async fn hide(&self, held: &Held, seconds: i32) {
-        let all = held.0.chunks(BATCH).map(|receipts| async move {
+        let all = held.receipts.chunks(BATCH).map(|receipts| async move {
             let entry = |(index, receipt): (usize, &String)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
                 entry.receipt_handle(receipt).visibility_timeout(seconds).build().ok()
@@ -274,8 +325,23 @@ async fn url_of(client: &Client, name: &str, account: Option<&str>) -> Result<St
     answer.queue_url.ok_or_else(|| Failed("SQS gives no URL for it".to_owned()))
 }
 
-/// Name and account of the dead-letter queue that a queue's redrive policy names.
-async fn dead_letter_target(client: &Client, url: &str) -> Result<(String, String), Failed> {
+/// The dead-letter queue that a queue's redrive policy names.
+struct Target {
+    name: String,
+    account: String,
+    region: String,
+}
+
+impl Target {
+    /// Whether a URL is that queue's. Stacks of one name are in several accounts and regions; a URL of somebody's own host
+    /// does not tell the region.
+    fn is_at(&self, url: &str) -> bool {
+        let Self { name, account, region } = self;
+        url.ends_with(&format!("/{account}/{name}")) && region_of_url(url).is_none_or(|found| &found == region)
+    }
+}
+
+async fn dead_letter_target(client: &Client, url: &str) -> Result<Target, Failed> {
     let request = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::RedrivePolicy);
     let failed = |what: String| Failed(format!("failed to find the dead-letter queue of {url}: {what}"));
     let answer = request.send().await.map_err(|error| failed(aws::told(&error)))?;
@@ -284,8 +350,10 @@ async fn dead_letter_target(client: &Client, url: &str) -> Result<(String, Strin
     let arn = policy["deadLetterTargetArn"].as_str().unwrap_or_default();
     // arn:aws:sqs:REGION:ACCOUNT:NAME
     let mut parts = arn.rsplit(':');
-    match (parts.next(), parts.next()) {
-        (Some(name), Some(account)) if !name.is_empty() => Ok((name.to_owned(), account.to_owned())),
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(name), Some(account), Some(region)) if !name.is_empty() => {
+            Ok(Target { name: name.to_owned(), account: account.to_owned(), region: region.to_owned() })
+        }
         _ => Err(failed("it has no redrive policy; name it by --dlq-url".to_owned())),
     }
 }

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::applied::Applied;
 use super::choose::Found;
 use super::letter::{Letter, newer, superseded};
-use super::queue::BATCH;
-use super::{Desk, stopped};
+use super::queue::{BATCH, Received};
+use super::{Desk, not_given, stopped};
 use crate::args::Chosen;
 use crate::terminal::{self, ADDED, CHANGED, STRONG, counted, print, print_json, printable};
 use crate::{Failed, LEFT, aws, interrupt};
@@ -58,11 +58,13 @@ pub async fn replay(desk: &Desk, chosen: &Chosen, older: bool) -> Result<ExitCod
     let zone = chosen.zone.as_ref().map(ToString::to_string);
     // All zones would be more than Route 53 is asked about in a hurry; the worker drops what is stale.
     let applied = zone.as_ref().map(|_| tokio::sync::Mutex::new(Applied::new(aws::route53(&desk.config))));
-    let swept = desk.dead.sweep(&report.bar, async |letters| {
-        let (mine, others): (Vec<_>, Vec<_>) =
+    let swept = desk.dead.sweep(&report.bar, async |Received { letters, is_full }| {
+        let (mut mine, others): (Vec<_>, Vec<_>) =
             letters.into_iter().partition(|letter| zone.as_ref().is_none_or(|zone| letter.zone() == zone));
         let mut kept: Vec<String> = others.into_iter().map(|letter| letter.id).collect();
-        let why_not = if older { vec![None; mine.len()] } else { reasons(&mine, applied.as_ref()).await };
+        // Each group's together, in their order.
+        mine.sort_by(|a, b| a.group.cmp(&b.group));
+        let why_not = if older { vec![None; mine.len()] } else { reasons(&mine, is_full, applied.as_ref()).await };
         // Those of one group one after the other, in their order.
         let lines = mine.chunk_by(|a, b| a.group == b.group).scan(0, |at, line| {
             let from = *at;
@@ -77,8 +79,15 @@ pub async fn replay(desk: &Desk, chosen: &Chosen, older: bool) -> Result<ExitCod
     });
     let swept = swept.await;
     report.bar.finish_and_clear();
-    swept.map_err(|error| report.so_far(error))?;
-    report.end(interrupt::is_told())
+    let unseen = match swept {
+        Ok(_) if interrupt::is_told() => Ok(0),
+        Ok(swept) => desk.dead.unseen(depth, swept).await,
+        Err(error) => Err(error),
+    };
+    match unseen {
+        Ok(unseen) => report.end(unseen),
+        Err(error) => Err(report.so_far(error)?),
+    }
 }
 
 /// Lets messages pass that are held.
@@ -149,29 +158,39 @@ async fn by_ids(
             return Ok(false);
         }
         for (letter, approval) in going {
+            if interrupt::is_told() {
+                break;
+            }
             send(desk, &report, letter, approval.as_deref()).await?;
         }
         Ok(true)
     });
     match done.await {
-        Ok(true) => report.end(false),
-        Ok(false) => {
+        // Whatever was answered: somebody may have stopped it at the question.
+        Ok(_) if interrupt::is_told() => report.end(0),
+        Ok(Some(true)) => report.end(0),
+        Ok(Some(false) | None) => {
             desk.terminal.note("Nothing was sent.");
-            report.end(false).map(|_| ExitCode::from(LEFT))
+            report.end(0).map(|_| ExitCode::from(LEFT))
         }
-        Err(error) => Err(report.so_far(error)),
+        Err(error) => Err(report.so_far(error)?),
     }
 }
 
-/// Why not to send each of these, which SQS gave together: of the groups among them, the oldest messages.
-async fn reasons(letters: &[Letter], applied: Option<&tokio::sync::Mutex<Applied>>) -> Vec<Option<String>> {
+/// Why not to send each of these, which SQS gave together: of the groups among them, the oldest messages. One that is alone goes
+/// in any case: what is behind it comes next.
+async fn reasons(
+    letters: &[Letter],
+    is_full: bool,
+    applied: Option<&tokio::sync::Mutex<Applied>>,
+) -> Vec<Option<String>> {
     let of_applied = is_applied(letters, applied).await;
     let superseded = superseded(letters);
     let reason = |(index, of_applied): (usize, Option<String>)| {
         let group = &letters[index].group;
-        if letters.iter().filter(|letter| &letter.group == group).count() == BATCH {
+        if is_full && letters.iter().filter(|letter| &letter.group == group).count() > 1 {
             return Some(format!(
-                "SQS shows the {BATCH} oldest messages of a zone, and there may be newer ones behind them: dlq drop --superseded \
+                "SQS gives out {BATCH} messages at once, and of this zone there may be newer ones behind them: dlq drop --superseded \
                  --zone {} leaves the newest, --older sends all of them",
                 letters[index].zone()
             ));
@@ -286,12 +305,16 @@ impl<'a> Report<'a> {
     }
 
     /// An error, and what was done before it.
-    fn so_far(&self, error: Failed) -> Failed {
+    fn so_far(&self, error: Failed) -> Result<Failed, Failed> {
+        if self.desk.terminal.json {
+            print_json(&*self.all.borrow())?;
+        }
         let sent = self.count(Outcome::Sent) + self.count(Outcome::SentAndKept);
-        if sent == 0 { error } else { Failed(format!("{error}; {} sent before that", counted(sent, "message"))) }
+        Ok(if sent == 0 { error } else { Failed(format!("{error}; {} sent before that", counted(sent, "message"))) })
     }
 
-    fn end(&self, was_stopped: bool) -> Result<ExitCode, Failed> {
+    fn end(&self, unseen: usize) -> Result<ExitCode, Failed> {
+        let was_stopped = interrupt::is_told();
         let (sent, over) = (self.count(Outcome::Sent), self.count(Outcome::PassedOver));
         let kept = self.count(Outcome::SentAndKept);
         if self.desk.terminal.json {
@@ -299,10 +322,14 @@ impl<'a> Report<'a> {
         }
         let stay = if over == 0 { String::new() } else { format!(", {over} passed over and still there") };
         let before = if was_stopped { "Stopped: " } else { "" };
-        self.desk.terminal.note(format_args!("{before}{} sent{stay}.", counted(sent + kept, "message")));
+        self.desk.terminal.note(format_args!(
+            "{before}{} sent{stay}.{}",
+            counted(sent + kept, "message"),
+            not_given(unseen)
+        ));
         if was_stopped {
             return Ok(stopped());
         }
-        Ok(if over + kept == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
+        Ok(if over + kept + unseen == 0 { ExitCode::SUCCESS } else { ExitCode::from(LEFT) })
     }
 }

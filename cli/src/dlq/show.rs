@@ -13,10 +13,10 @@ use secondary53_zone::zone::{Limits, Zone};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Desk;
 use super::choose::Found;
 use super::letter::{Letter, Note};
 use super::list::Row;
+use super::{Desk, stopped};
 use crate::compare::{Compared, Stop};
 use crate::terminal::{self, CHANGED, FAINT, REMOVED, STRONG, print, print_json, printable};
 use crate::{Failed, aws, json, render};
@@ -43,8 +43,9 @@ pub async fn run(desk: &Desk, id: &str, full: bool, zone_file: bool) -> Result<E
     let ids = [id.to_owned()];
     let found =
         desk.with(&ids, async |Found { mut all, wanted }| Ok(wanted.first().map(|index| all.swap_remove(*index))));
+    let Some(found) = found.await? else { return Ok(stopped()) };
     // One was found, or that was an error.
-    let Some(letter) = found.await? else { return Ok(ExitCode::FAILURE) };
+    let Some(letter) = found else { return Ok(ExitCode::FAILURE) };
     let message = letter.message().map_err(|error| Failed(error.to_string()));
     let snapshot = match &message {
         Ok(message) => snapshot(desk, message).await,

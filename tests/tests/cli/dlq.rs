@@ -1,6 +1,7 @@
 //! `dlq`, against the queues of ministack, with the real worker where that matters.
 
 mod interrupted;
+mod scripted;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};

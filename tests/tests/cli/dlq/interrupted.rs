@@ -91,7 +91,8 @@ async fn stopped() -> Result<(), StackError> {
         signal(&child, Signal::INT);
         assert_eq!(child.wait().unwrap().code(), Some(status));
         let (_, dead) = desk.depths().await;
-        assert!(0 < dead && dead < before, "{dead} of {before} left");
+        // How many depends on who is faster, drop or who counts.
+        assert!(dead < before, "{dead} of {before} left");
         let listed = desk.json(&["list"]).await;
         assert_eq!((listed["messages"].as_array().unwrap().len(), &listed["unseen"]), (dead as usize, &json!(0)));
     }
