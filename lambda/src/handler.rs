@@ -210,10 +210,15 @@ impl Worker {
     /// message may do the same; and what came before a rollback is undone by it.
     async fn turns_of<'a>(&self, messages: Vec<Read<'a>>) -> Result<Vec<Vec<Read<'a>>>, Again> {
         let mut last_rollback = None;
-        for (index, (_, message)) in messages.iter().enumerate().skip(1) {
+        for (index, (_, message)) in messages.iter().enumerate().skip(1).rev() {
+            if !message.meta.approved.contains(&Approval::Rollback) {
+                continue;
+            }
+            let _room = self.room.wait(message.meta.records).await;
             // One that is damaged, or not there any more, undoes nothing.
-            if message.meta.approved.contains(&Approval::Rollback) && self.snapshot(message).await?.is_ok() {
+            if self.snapshot(message).await?.is_ok() {
                 last_rollback = Some(index);
+                break;
             }
         }
         let mut turns: Vec<Vec<Read<'_>>> = Vec::new();

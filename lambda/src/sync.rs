@@ -357,7 +357,8 @@ fn rejection_of(error: Route53Error) -> Result<Rejection, Route53Error> {
 /// Applies what is taken of it, and gives what is not; or the SOA, where that may not be marked. Then nothing is done: the
 /// hosted zone would be at no serial, and nobody could tell.
 ///
-/// `denials` counts what IAM denied from the beginning on, where it may deny all of it. `mark` is what is still to be marked; it rides with what is asked for first, and goes ahead where it could not be told which of the two was refused.
+/// `denials` counts what IAM denied from the beginning on, where it may deny all of it. `mark` is what is still to be marked; it
+/// rides with what is asked for first, and goes ahead where it could not be told which of the two was refused.
 async fn search(
     hosted: &mut HostedZone<'_>,
     mut isolation: Isolation,

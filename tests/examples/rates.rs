@@ -17,7 +17,6 @@ use secondary53_zone::delta::Delta;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::Zone;
-use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -58,7 +57,7 @@ async fn route53(zones: Vec<ZoneSpec>) -> Result<Server, Failure> {
 async fn run(what: &str, bootstrap: &Path, workers: u32, server: &Server, messages: &[Message]) -> Result<(), Failure> {
     let lambda = Lambda::start().await?;
     for message in messages {
-        lambda.send(request(message));
+        lambda.send(message);
     }
     let started: Result<Vec<_>, _> =
         (0..workers).map(|_| lambda.worker(bootstrap, workers, &server.endpoint())).collect();
@@ -104,18 +103,4 @@ fn seed(server: &Server, id: &str, name: &str) -> Result<(), Failure> {
 
 fn meta() -> Meta {
     Meta { relay: "rates".into(), ..Meta::default() }
-}
-
-fn request(message: &Message) -> Value {
-    let attributes: Map<_, _> = message
-        .attributes()
-        .into_iter()
-        .map(|it| (it.name.to_owned(), json!({"DataType": it.data_type, "StringValue": it.value})))
-        .collect();
-    json!({
-        "MessageBody": message.body.as_text(),
-        "MessageGroupId": message.group_id(),
-        "MessageDeduplicationId": message.deduplication_id(),
-        "MessageAttributes": attributes,
-    })
 }

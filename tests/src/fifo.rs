@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
+use secondary53_zone::message::Message;
 use serde_json::{Map, Value, json};
 
 /// From a receive to the next, where nobody deletes the message.
@@ -44,6 +45,22 @@ pub struct Queue {
     counter: u64,
     /// Moved by redrive, or sent there by a worker.
     pub dead: Vec<Stored>,
+}
+
+/// The request that sends a message to a queue, in SQS's JSON protocol.
+pub fn request(url: &str, message: &Message) -> Value {
+    let attributes: Map<_, _> = message
+        .attributes()
+        .into_iter()
+        .map(|it| (it.name.to_owned(), json!({"DataType": it.data_type, "StringValue": it.value})))
+        .collect();
+    json!({
+        "QueueUrl": url,
+        "MessageBody": message.body.as_text(),
+        "MessageGroupId": message.group_id(),
+        "MessageDeduplicationId": message.deduplication_id(),
+        "MessageAttributes": attributes,
+    })
 }
 
 impl Queue {

@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use secondary53_zone::message::Message;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -24,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::StackError;
 use super::wait::unix_ms;
-use crate::fifo::{Queue, Stored};
+use crate::fifo::{self, Queue, Stored};
 
 /// As the template has it.
 const INVOCATION: Duration = Duration::from_mins(5);
@@ -110,10 +111,9 @@ impl Lambda {
             .map_err(StackError::io(format!("start {}", bootstrap.display())))
     }
 
-    /// Puts a message into the queue, as SQS's JSON protocol has it, but for the queue's URL.
-    pub fn send(&self, mut request: Value) {
-        request["QueueUrl"] = MAIN.into();
-        self.shared.queue().send(&request, now());
+    /// Puts a message into the queue.
+    pub fn send(&self, message: &Message) {
+        self.shared.queue().send(&fifo::request(MAIN, message), now());
     }
 
     /// Whether all is done that was sent, and nothing was put aside; an error where something was.

@@ -33,7 +33,7 @@ use secondary53_zone::delta::Delta;
 use secondary53_zone::message::{Message, Meta, Reason};
 use secondary53_zone::snapshot::Snapshot;
 use secondary53_zone::zone::{self, Limits};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::network::{self, Fate, Faults};
@@ -321,7 +321,7 @@ impl Shared {
             }
             message
         };
-        let (now, request) = (self.now(), request(&message));
+        let (now, request) = (self.now(), fifo::request(MAIN, &message));
         for _ in 0..times {
             self.queue.lock().unwrap().send(&request, now);
         }
@@ -492,21 +492,6 @@ fn message(zone: &zone::Zone, before: Option<&zone::Zone>, reason: Reason, now_m
     let base = before.filter(|_| reason.trusts_serial());
     let delta = base.and_then(|base| Delta::between(&Snapshot::new(base.clone()), zone, usize::MAX));
     Message::new(&Snapshot::new(zone.clone()).with_delta(delta), reason, meta).unwrap()
-}
-
-fn request(message: &Message) -> Value {
-    let attributes: Map<_, _> = message
-        .attributes()
-        .into_iter()
-        .map(|it| (it.name.to_owned(), json!({"DataType": it.data_type, "StringValue": it.value})))
-        .collect();
-    json!({
-        "QueueUrl": MAIN,
-        "MessageBody": message.body.as_text(),
-        "MessageGroupId": message.group_id(),
-        "MessageDeduplicationId": message.deduplication_id(),
-        "MessageAttributes": attributes,
-    })
 }
 
 /// As `dlq replay` and `dlq approve` send it.
