@@ -34,6 +34,7 @@ pub mod log;
 pub mod notify;
 pub mod once;
 pub mod primary;
+mod prompt;
 pub mod queue;
 pub mod reach;
 pub mod refresh;

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tracing::{debug, info};
 
 use crate::daemon::Clock;
+use crate::prompt::Prompt;
 use crate::refresh::{Standing, Takes};
 use crate::store::Store;
 use crate::tls::{self, Tls, TlsError};
@@ -275,6 +276,7 @@ impl Connection {
         let stream =
             timeout(idle, TcpStream::connect(server.address)).await.map_err(|_| PrimaryError::Idle(idle))??;
         stream.set_nodelay(true)?;
+        let stream = Prompt::new(stream);
         let stream: Box<dyn Stream> = match &server.tls {
             None => Box::new(stream),
             Some(tls) => Box::new(timeout(idle, tls.connect(stream)).await.map_err(|_| PrimaryError::Idle(idle))??),

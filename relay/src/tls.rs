@@ -16,9 +16,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName, pem};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
-use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+use crate::prompt::Prompt;
 
 /// The port of XFR over TLS (RFC 9103 §7.1, RFC 7858 §3.1).
 pub const PORT: u16 = 853;
@@ -179,7 +180,7 @@ impl Tls {
     }
 
     /// Shakes hands.
-    pub async fn connect(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, TlsError> {
+    pub async fn connect(&self, stream: Prompt) -> Result<TlsStream<Prompt>, TlsError> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         connector.connect(self.name.clone(), stream).await.map_err(understand)
     }

@@ -32,6 +32,11 @@ impl<'a> Rrset<'a> {
         self.records[0].owner(self.octets)
     }
 
+    /// Where the owner stands: at one place for all RRsets of a zone that have it.
+    pub(crate) fn owner_at(&self) -> u32 {
+        self.records[0].owner_at
+    }
+
     /// The type.
     pub fn rtype(&self) -> Rtype {
         self.records[0].rtype

@@ -50,6 +50,7 @@ pub struct Zone {
     apex: Name,
     soa: Soa,
     octets: Vec<u8>,
+    /// In canonical order. Those of one owner have it at one place.
     records: Vec<Record>,
     /// Where it was computed as the records came.
     digest: Option<Digest>,
@@ -198,9 +199,7 @@ impl Zone {
     /// Its RRsets in canonical order: by owner (RFC 4034 §6.1), then by type.
     pub fn rrsets(&self) -> impl Iterator<Item = Rrset<'_>> {
         self.records
-            .chunk_by(|a, b| {
-                a.rtype == b.rtype && (a.owner_at == b.owner_at || a.owner(&self.octets) == b.owner(&self.octets))
-            })
+            .chunk_by(|a, b| a.rtype == b.rtype && a.owner_at == b.owner_at)
             .map(|records| Rrset { octets: &self.octets, records })
     }
 
@@ -435,7 +434,14 @@ impl ZoneBuilder {
             let soa = only_soa(&apex, &octets, &records)?;
             return Ok(Built { zone: Zone { apex, soa, octets, records, digest: Some(digest) }, uneven_ttls });
         }
-        for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner(&octets) == b.owner(&octets)) {
+        // Records of one owner that did not come together brought it more than once: the first is all of theirs now.
+        let mut before: Option<Record> = None;
+        for record in &mut records {
+            let same = before.filter(|before| before.owner(&octets) == record.owner(&octets));
+            record.owner_at = same.map_or(record.owner_at, |before| before.owner_at);
+            before = Some(*record);
+        }
+        for rrset in records.chunk_by_mut(|a, b| a.rtype == b.rtype && a.owner_at == b.owner_at) {
             let lowest = rrset.iter().map(|record| record.ttl).min().unwrap_or(0);
             if rrset.iter().any(|record| record.ttl != lowest) {
                 for record in rrset.iter_mut() {
@@ -445,9 +451,7 @@ impl ZoneBuilder {
             }
         }
         // Sorted, so what is alike is adjacent, but for its place in the octets.
-        records.dedup_by(|a, b| {
-            a.rtype == b.rtype && a.rdata(&octets) == b.rdata(&octets) && a.owner(&octets) == b.owner(&octets)
-        });
+        records.dedup_by(|a, b| a.rtype == b.rtype && a.owner_at == b.owner_at && a.rdata(&octets) == b.rdata(&octets));
         let soa = only_soa(&apex, &octets, &records)?;
         Ok(Built { zone: Zone { apex, soa, octets, records, digest: None }, uneven_ttls })
     }

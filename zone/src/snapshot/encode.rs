@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
+use std::panic::resume_unwind;
+use std::thread;
 
 use zstd::stream::write::Encoder;
 
@@ -19,6 +21,8 @@ const LEVEL: i32 = 1;
 /// Octets of a block where the ratio matters. A block has four octets at least, its header and one.
 const SHORT_BLOCK: usize = 512;
 const _: () = assert!(SHORT_BLOCK / 4 < MAX_RATIO);
+/// Records from which on a second thread is worth its start.
+const LARGE: usize = 10_000;
 
 /// The columns of a zone, each behind its length, and what goes with them.
 #[derive(Debug)]
@@ -36,7 +40,7 @@ impl Folded {
             push_number(&mut length, column.len());
             (length, column)
         };
-        let columns = Columns::of(zone).in_order().into_iter().map(prefixed).collect();
+        let columns = columns(zone).into_iter().map(prefixed).collect();
         Self { apex: zone.apex().as_wire().to_vec(), exact, columns, delta: delta.map(delta_section) }
     }
 
@@ -97,7 +101,7 @@ fn delta_section(delta: &Delta) -> Vec<u8> {
     let mut contents = delta.base_digest().0.to_vec();
     for side in [delta.before(), delta.after()] {
         let mut zone = side.apex().as_wire().to_vec();
-        for column in Columns::of(side).in_order() {
+        for column in columns(side) {
             push_number(&mut zone, column.len());
             zone.extend(column);
         }
@@ -111,9 +115,27 @@ fn delta_section(delta: &Delta) -> Vec<u8> {
     section
 }
 
+/// All columns, in their order. Owners and the rest have nothing to do with each other: of a large zone they are made at once.
+fn columns(zone: &Zone) -> Vec<Vec<u8>> {
+    let (owners, rest) = (|| OwnerColumns::of(zone).in_order(), || Columns::of(zone).in_order());
+    let (mut owners, rest) = if zone.record_count() < LARGE {
+        (owners(), rest())
+    } else {
+        thread::scope(|scope| match thread::Builder::new().spawn_scoped(scope, owners) {
+            Ok(made) => {
+                let rest = rest();
+                (made.join().unwrap_or_else(|panic| resume_unwind(panic)), rest)
+            }
+            Err(_) => (owners(), rest()),
+        })
+    };
+    owners.extend(rest);
+    owners
+}
+
+/// What RRsets have besides their owners.
 #[derive(Default)]
-struct Columns<'a> {
-    owners: OwnerColumns<'a>,
+struct Columns {
     forms: Vec<u8>,
     distinct_ttls: Vec<u8>,
     ttls: Vec<u8>,
@@ -139,17 +161,12 @@ struct RdataColumns {
     columns: Vec<Vec<u8>>,
 }
 
-impl<'a> Columns<'a> {
-    fn of(zone: &'a Zone) -> Self {
+impl Columns {
+    fn of(zone: &Zone) -> Self {
         let apex = zone.apex().by_ref();
-        let apex_labels = apex.labels().count();
         let mut columns = Self::default();
-        let mut owner = apex;
         let mut ttl_numbers = BTreeMap::new();
         for rrset in zone.rrsets() {
-            columns.owners.push((rrset.owner() != owner).then_some(rrset.owner()), apex_labels);
-            owner = rrset.owner();
-
             let form = form_of(&rrset);
             push_number(&mut columns.forms, form.0);
             let next = ttl_numbers.len();
@@ -173,9 +190,7 @@ impl<'a> Columns<'a> {
     }
 
     fn in_order(self) -> Vec<Vec<u8>> {
-        let owners = self.owners;
-        let mut columns = vec![owners.added, owners.kept, owners.shared, owners.lengths, owners.letters];
-        columns.extend([self.forms, self.distinct_ttls, self.ttls, self.counts]);
+        let mut columns = vec![self.forms, self.distinct_ttls, self.ttls, self.counts];
         columns.extend(self.rdata.into_values().flat_map(|rdata| rdata.columns));
         columns
     }
@@ -188,6 +203,23 @@ fn form_of(rrset: &Rrset<'_>) -> Form {
 }
 
 impl<'a> OwnerColumns<'a> {
+    fn of(zone: &'a Zone) -> Self {
+        let apex_labels = zone.apex().by_ref().labels().count();
+        let mut columns = Self::default();
+        // The first one is the apex: the SOA is there, and no name comes before it.
+        let mut before = None;
+        for rrset in zone.rrsets() {
+            let is_another = before.is_some_and(|before| before != rrset.owner_at());
+            before = Some(rrset.owner_at());
+            columns.push(is_another.then(|| rrset.owner()), apex_labels);
+        }
+        columns
+    }
+
+    fn in_order(self) -> Vec<Vec<u8>> {
+        vec![self.added, self.kept, self.shared, self.lengths, self.letters]
+    }
+
     /// Says the next RRset's owner, if it is another one, by what it does not share with the one before it: labels from the
     /// right, and of the first label that differs the octets from the left. The first one comes after the apex.
     fn push(&mut self, owner: Option<NameRef<'a>>, apex_labels: usize) {
