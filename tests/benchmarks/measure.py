@@ -26,6 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "target/release/examples"
 BENCH = ROOT / ".local/bench/bin"
 LIMIT = 2 * 3600
+# A load average of one minute. It falls to a half in some forty seconds.
+QUIET = 1
 
 
 def main():
@@ -40,12 +42,22 @@ def main():
     figures["machine"] = machine()
     for part in parts:
         print(f"# {part}", file=sys.stderr, flush=True)
-        before = os.getloadavg()[0]
+        before = settle()
         began = time.time()
         figures[part] = {"load_before": round(before, 2), "commit": commit(), "quick": quick, **PARTS[part](quick)}
         figures[part]["took_s"] = round(time.time() - began)
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def settle():
+    """Waits, five minutes at most, until what the build or the part before has left behind is done; gives the load that is still there."""
+    os.sync()
+    for _ in range(60):
+        if os.getloadavg()[0] < QUIET:
+            break
+        time.sleep(5)
+    return os.getloadavg()[0]
 
 
 def transfer(quick):

@@ -298,3 +298,20 @@ fn regular_zones_are_not_taken_for_bombs() {
         assert_eq!(back.map_err(|error| error.to_string()), Ok(snapshot));
     }
 }
+
+#[test]
+fn a_large_zone_whose_owners_come_more_than_once_is_encoded_and_decoded() {
+    let mut builder = ZoneBuilder::new(apex(), Limits::default());
+    builder.push(apex().by_ref(), Rtype::SOA, 3600, &soa_rdata()).unwrap();
+    for (rtype, rdata) in [(Rtype::A, &[192, 0, 2, 1][..]), (Rtype::AAAA, &[0x20; 16])] {
+        for host in 0..10_000 {
+            builder.push(Name::parse(&format!("host{host}.example.com")).unwrap().by_ref(), rtype, 300, rdata).unwrap();
+        }
+    }
+    let zone = builder.build().unwrap().zone;
+    assert_eq!(zone.rrsets().count(), 20_001);
+    let host = Name::parse("host42.example.com").unwrap();
+    assert_eq!(zone.at(host.by_ref()).map(|rrset| rrset.rtype()).collect::<Vec<_>>(), [Rtype::A, Rtype::AAAA]);
+    let octets = Snapshot::new(zone.clone()).encode().unwrap();
+    assert_eq!(*Snapshot::decode(&octets, Limits::default()).unwrap().zone(), zone);
+}
