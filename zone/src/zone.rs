@@ -340,7 +340,8 @@ impl ZoneBuilder {
             return Err(ZoneError::MetaType { apex: self.apex.clone(), owner: owner.to_name(), rtype }.into());
         }
         // Records of one owner mostly come together: they share its octets, and it was checked once.
-        let known = self.records.last().filter(|last| last.owner(&self.octets) == owner).map(|last| last.owner_at);
+        let is_its = |last: &&Record| last.owner(&self.octets).as_wire().eq_ignore_ascii_case(owner.as_wire());
+        let known = self.records.last().filter(is_its).map(|last| last.owner_at);
         if known.is_none() && !owner.is_within(self.apex.by_ref()) {
             return Err(ZoneError::OutsideZone { apex: self.apex.clone(), owner: owner.to_name() }.into());
         }

@@ -53,6 +53,11 @@ impl InOrder {
             None => return None,
         };
         records.get_mut(..=at)?.rotate_left(1);
+        // Those of its owner came together, and it before them.
+        let one_owner = |other: &&Record| other.owner(octets) == records[at].owner(octets);
+        let next_to_it = [at.checked_sub(1), at.checked_add(1)].into_iter().flatten();
+        let theirs = next_to_it.filter_map(|next| records.get(next)).find(one_owner).map(|other| other.owner_at);
+        records[at].owner_at = theirs.unwrap_or(records[at].owner_at);
         let mut digest = Digest([0; 48]);
         digest.0.copy_from_slice(&self.digest.finish());
         Some(digest)

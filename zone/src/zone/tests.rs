@@ -98,6 +98,19 @@ fn an_rrset_has_the_lowest_of_its_ttls_and_no_record_twice() {
 }
 
 #[test]
+fn an_owner_is_one_owner_in_any_case() {
+    let mut builder = ZoneBuilder::new(name("example"), Limits::default());
+    builder.push(name("example").by_ref(), Rtype::SOA, 60, &soa()).unwrap();
+    for (owner, last) in [(b"\x01w\x07example\0", 1), (b"\x01W\x07example\0", 2)] {
+        let (owner, _) = NameRef::split_from(owner).unwrap();
+        builder.push(owner, Rtype::A, 60, &[192, 0, 2, last]).unwrap();
+    }
+    let zone = builder.build().unwrap().zone;
+    assert!(zone.digest.is_some(), "it came in order");
+    assert_eq!(zone.rrsets().map(|rrset| rrset.rdata().len()).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn what_is_no_zone_is_refused_by_name() {
     let build = |records: &[(&str, Rtype, Vec<u8>)], limits| {
         let mut builder = ZoneBuilder::new(name("example"), limits);
@@ -174,7 +187,7 @@ proptest! {
             (proptest::collection::vec("[ab]", 0..3), prop_oneof![Just(1_u16), Just(6), Just(16), Just(63), Just(300)], "[ab]{0,2}"),
             0..40,
         ),
-        disturbance in 0..4,
+        disturbance in 0..5,
         at in any::<prop::sample::Index>(),
         to in any::<prop::sample::Index>(),
     ) {
@@ -198,7 +211,12 @@ proptest! {
             0 => {}
             1 => records.swap(at, to),
             2 => records.insert(to, records[at].clone()),
-            _ => records[at].2 = 59,
+            3 => records[at].2 = 59,
+            // Another one than the SOA comes first.
+            _ => {
+                records[..=opening].rotate_left(1);
+                records[..=at].rotate_right(1);
+            }
         }
         let mut followed = ZoneBuilder::new(apex.clone(), Limits::default());
         let mut sorted = ZoneBuilder { in_order: None, ..ZoneBuilder::new(apex, Limits::default()) };
@@ -215,10 +233,14 @@ proptest! {
             }
         };
         prop_assert_eq!(&followed.zone, &sorted.zone);
+        for zone in [&followed.zone, &sorted.zone] {
+            let places: Vec<_> = zone.records.iter().map(|record| (record.owner(&zone.octets), record.owner_at)).collect();
+            prop_assert!(places.windows(2).all(|two| (two[0].0 == two[1].0) == (two[0].1 == two[1].1)), "{:?}", places);
+        }
         prop_assert_eq!(followed.zone.digest(), sorted.zone.digest());
         prop_assert_eq!(sorted.zone.digest, None);
         prop_assert_eq!(followed.uneven_ttls, sorted.uneven_ttls);
-        if disturbance == 0 {
+        if disturbance == 0 || disturbance == 4 {
             prop_assert!(followed.zone.digest.is_some(), "it came in order");
         }
     }
