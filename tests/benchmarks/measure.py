@@ -290,7 +290,9 @@ def version(*command):
 
 
 def commit():
-    return subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    """What is measured: the commit, and whether anything differs from it but what is written here."""
+    git = lambda *words: subprocess.run(["git", *words], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs") else "")
 
 
 if __name__ == "__main__":
