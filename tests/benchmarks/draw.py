@@ -199,8 +199,8 @@ def sync(found):
         "",
         "[dnsnotify2route53](https://github.com/patanne/dnsnotify2route53), which this project comes from, was read and not run. For each NOTIFY it asks for one page of the account's",
         "hosted zones and for one page of the zone, gives up where the zone has another page, and sends all changes in one request. So, by Route 53's published limits (300 RRsets in a",
-        "page; 1,000 records and 32,000 characters in a request, an UPSERT counting twice): three calls for a change in a zone of up to 300 RRsets, as many as `secondary53 sync`",
-        "above, where relay and worker take two; of the zone of 1,000 records above a first sync at best, and nothing after it; of that of 10,000 not even that.",
+        "page; 1,000 records and 32,000 characters in a request, an UPSERT counting twice): three calls for a change in a zone of up to 300 RRsets, where relay and worker",
+        "take two (and `secondary53 sync` four: it looks for the hosted zone, reads it, and looks again before it writes); of the zone of 1,000 records above a first sync at best, and nothing after it; of that of 10,000 not even that.",
     ]
 
 
