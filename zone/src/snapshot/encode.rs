@@ -22,7 +22,7 @@ const LEVEL: i32 = 1;
 const SHORT_BLOCK: usize = 512;
 const _: () = assert!(SHORT_BLOCK / 4 < MAX_RATIO);
 /// Records from which on a second thread is worth its start.
-const LARGE: usize = 10_000;
+const LARGE: usize = 20_000;
 
 /// The columns of a zone, each behind its length, and what goes with them.
 #[derive(Debug)]
